@@ -97,9 +97,8 @@ def create_admin(arguments: argparse.Namespace) -> int:
     from santaserver.errors import Conflict  # noqa: PLC0415
 
     settings = _settings()
-    password = sys.stdin.readline().rstrip("\n") if arguments.password_stdin else getpass("Password: ")
-    if len(password) < 12:  # noqa: PLR2004 - the sentence says it
-        log.error("account not created: the password needs at least 12 characters")
+    password = _password(arguments)
+    if password is None:
         return EX_FAILED
     try:
         asyncio.run(create(settings, arguments.username, password))
@@ -134,14 +133,44 @@ def user(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def token(arguments: argparse.Namespace) -> int:
+    """Manage API tokens: list, create, rotate and revoke them."""
+    from santaserver.errors import Problem  # noqa: PLC0415
+    from santaserver.tokens.command import run as run_action  # noqa: PLC0415
+
+    settings = _settings()
+    try:
+        asyncio.run(run_action(settings, arguments))
+    except Problem as problem:
+        log.error("nothing changed: %s", problem.detail)  # noqa: TRY400 - the message is the whole story
+        return EX_FAILED
+    except ValueError as error:
+        log.error("nothing changed: %s", " ".join(str(error).split()))  # noqa: TRY400
+        return EX_FAILED
+    return 0
+
+
+def setup_link(_: argparse.Namespace) -> int:
+    """Print a link that creates the first administrator, valid for 30 minutes; earlier ones end."""
+    from santaserver.accounts import create_setup_link  # noqa: PLC0415
+
+    link = asyncio.run(create_setup_link(_settings()))
+    if link is None:
+        log.error("there is an administrator already: use `user create` or `create-admin`")
+        return EX_FAILED
+    sys.stdout.write(f"{link}\n")
+    return 0
+
+
 def _password(arguments: argparse.Namespace) -> str | None:
-    """Read a password; None when it is too short, which is logged."""
-    from santaserver.users.passwords import SHORTEST  # noqa: PLC0415
+    """Read a password; None when it is not good enough, which is logged."""
+    from santaserver.users.password_rules import weakness  # noqa: PLC0415
 
     password = sys.stdin.readline().rstrip("\n") if arguments.password_stdin else getpass("Password: ")
-    if len(password) >= SHORTEST:
+    found = weakness(password, [arguments.username])
+    if found is None:
         return password
-    log.error("nothing changed: the password needs at least %d characters", SHORTEST)
+    log.error("nothing changed: %s", found[0].lower() + found[1:])
     return None
 
 
@@ -279,6 +308,8 @@ def _parser() -> argparse.ArgumentParser:
     admin.add_argument("username")
     admin.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     _add_user_actions(command("user", user))
+    _add_token_actions(command("token", token))
+    command("setup-link", setup_link)
     enrollment = command("create-enrollment", create_enrollment)
     enrollment.add_argument("label", help="what the secret is for")
     enrollment.add_argument("--quota", type=int, help="machine limit")
@@ -328,6 +359,12 @@ def _add_user_actions(parser: argparse.ArgumentParser) -> None:
     action("set-password", "set the password and end the sessions", password=True)
     action("disable", "refuse logins and end the sessions")
     action("enable", "allow logins again")
+
+
+def _add_token_actions(parser: argparse.ArgumentParser) -> None:
+    from santaserver.tokens.arguments import add_actions  # noqa: PLC0415
+
+    add_actions(parser)
 
 
 def _audit_commands(parser: argparse.ArgumentParser) -> None:

@@ -11,8 +11,10 @@ from santaserver.outbox import discard
 from santaserver.settings import Settings
 from santaserver.users.account_service import create_admin as create_admin_account
 from santaserver.users.passwords import hash_password
-from santaserver.users.repository import NewUser
+from santaserver.users.repository import NewUser, is_managed, lock_roles
 from santaserver.users.service import normalise_username
+from santaserver.users.setup_secret import link
+from santaserver.users.setup_service import first_link
 
 
 async def create_admin(settings: Settings, username: str, password: str) -> None:
@@ -24,6 +26,22 @@ async def create_admin(settings: Settings, username: str, password: str) -> None
             await create_admin_account(work, user, SYSTEM, system_clock())
     finally:
         await database.close()
+
+
+async def create_setup_link(settings: Settings) -> str | None:
+    """Return a link for the first administrator; None when there is one."""
+    now = system_clock()
+    database = Database(settings.database)
+    try:
+        async with database.unit_of_work(discard) as work:
+            await lock_roles(work.connection)
+            if await is_managed(work.connection):
+                return None
+            secret = await first_link(work.connection, now)
+            work.audit(SYSTEM, now, "setup_link_created", ("user", "*"))
+    finally:
+        await database.close()
+    return link(settings.server.public_url or "https://YOUR-SERVER", secret)
 
 
 async def create_enrollment(

@@ -25,6 +25,7 @@ ObjectType = Literal[
     "enrollment",
     "essential",
     "user",
+    "token",
     "blocked_contact",
     "policy",
     "audit",
@@ -44,8 +45,10 @@ class Actor:
 
     name: str
     id: int | None = None
-    """Of a user; others have none."""
+    """Of a user, also when a token acts in the user's name; others have none."""
     kind: ActorKind = "user"
+    token: int | None = None
+    """The API token that acts in the name of the user."""
 
 
 SYSTEM = Actor("system", kind="command_line")
@@ -105,7 +108,8 @@ def entry(
         {
             "v": VERSION,
             "at": stamp(at),
-            "actor": {"kind": actor.kind, "id": actor.id},
+            "actor": {"kind": actor.kind, "id": actor.id}
+            | ({} if actor.token is None else {"token": actor.token}),
             "action": action,
             "object": {"type": target[0], "id": target[1]},
             "policy_seq": policy_seq,

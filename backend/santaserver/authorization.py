@@ -1,18 +1,19 @@
 """What each endpoint asks of its user. Each one declares it; without a declaration nothing starts.
 
 A declaration is a dependency: `require` for a permission, `signed_in` for what everybody may do with what is
-their own, `public` for what needs no account. `checked` is for the WebSocket, which refuses by a close code.
+their own, `in_person` for what no API token may do, `public` for what needs no account. `checked` is for the
+WebSocket, which refuses by a close code.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Request
 from fastapi.routing import RouteContext, iter_route_contexts
 from starlette.routing import Route
 
 from santaserver.current_user import User
-from santaserver.deps import CurrentUser, get_connection, get_work
+from santaserver.deps import CurrentUser, get_connection, get_work, state_of
 from santaserver.permissions import TAG_SCOPED, Permission
 from santaserver.scope import Scope
 
@@ -38,17 +39,21 @@ CONNECTING = frozenset({get_connection, get_work})
 class Declaration:
     """What an endpoint asks of its user."""
 
-    def __init__(self, permission: Permission | None, *, everywhere: bool, note: str) -> None:
+    def __init__(
+        self, permission: Permission | None, *, everywhere: bool = False, note: str = "", fresh: bool = False
+    ) -> None:
         """Keep what the documentation says."""
+        self.fresh = fresh
         self.permission = permission
         self.everywhere = everywhere
         self.note = note
 
 
-def require(permission: str, *, everywhere: bool = False) -> Any:  # noqa: ANN401 - as `Depends`
+def require(permission: str, *, everywhere: bool = False, fresh: bool = False) -> Any:  # noqa: ANN401 - as `Depends`
     """Declare that an endpoint needs a permission, and return where the user has it: a `Scope`.
 
-    With `everywhere`, a role that is limited to tags is not enough.
+    With `everywhere`, a role that is limited to tags is not enough; with `fresh`, neither is an API token or
+    a login of long ago.
     """
     wanted = Permission(permission)
     whole = everywhere or wanted not in TAG_SCOPED
@@ -56,7 +61,12 @@ def require(permission: str, *, everywhere: bool = False) -> Any:  # noqa: ANN40
     async def scope(user: CurrentUser) -> Scope:
         return user.require(wanted, everywhere=whole)
 
-    return _declared(scope, Declaration(wanted, everywhere=whole, note=""))
+    async def fresh_scope(user: CurrentUser, request: Request) -> Scope:
+        granted = user.require(wanted, everywhere=whole)
+        user.require_fresh(state_of(request).clock())
+        return granted
+
+    return _declared(fresh_scope if fresh else scope, Declaration(wanted, everywhere=whole, fresh=fresh))
 
 
 def signed_in(note: str) -> Any:  # noqa: ANN401 - as `Depends`
@@ -65,7 +75,20 @@ def signed_in(note: str) -> Any:  # noqa: ANN401 - as `Depends`
     async def user_of_request(user: CurrentUser) -> User:
         return user
 
-    return _declared(user_of_request, Declaration(None, everywhere=False, note=f"any user: {note}"))
+    return _declared(user_of_request, Declaration(None, note=f"any user: {note}"))
+
+
+def in_person(note: str, *, fresh: bool = False) -> Any:  # noqa: ANN401 - as `Depends`
+    """Declare that an endpoint needs a user with a session, not a token; with `fresh`, one of just now."""
+
+    async def person(user: CurrentUser, request: Request) -> User:
+        if fresh:
+            user.require_fresh(state_of(request).clock())
+        else:
+            user.require_session()
+        return user
+
+    return _declared(person, Declaration(None, note=f"any user, no token: {note}", fresh=fresh))
 
 
 def public(note: str) -> Any:  # noqa: ANN401 - as `Depends`
@@ -74,7 +97,7 @@ def public(note: str) -> Any:  # noqa: ANN401 - as `Depends`
     async def nobody() -> None:
         return None
 
-    return _declared(nobody, Declaration(None, everywhere=False, note=f"public: {note}"))
+    return _declared(nobody, Declaration(None, note=f"public: {note}"))
 
 
 def checked(permission: Permission) -> Any:  # noqa: ANN401 - as `Depends`
@@ -83,7 +106,7 @@ def checked(permission: Permission) -> Any:  # noqa: ANN401 - as `Depends`
     async def nothing() -> None:
         return None
 
-    return _declared(nothing, Declaration(permission, everywhere=False, note=""))
+    return _declared(nothing, Declaration(permission))
 
 
 def _declared(call: Callable[..., Awaitable[object]], declaration: Declaration) -> Any:  # noqa: ANN401

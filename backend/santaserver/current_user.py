@@ -1,15 +1,45 @@
 """The user of a request, and what this user may do."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from pydantic import BaseModel, Field, PrivateAttr
 
 from santaserver.audit import Actor
-from santaserver.errors import Forbidden
+from santaserver.errors import FRESH_LOGIN, SESSION, Forbidden
 from santaserver.permissions import PERMISSIONS, TAG_SCOPED, Permission, Role, known_role
 from santaserver.scope import EVERYWHERE, Scope, joined
 
 STRONGEST = (Role.ADMIN, Role.OPERATOR, Role.APPROVER, Role.AUDITOR, Role.VIEWER, Role.REQUESTER)
+
+
+FRESH = timedelta(minutes=10)
+"""How long after a login, or after the password was entered again, users, roles and tokens may be changed."""
+FRESH_NEEDED = (
+    "Changing users, roles and tokens needs a login of the last 10 minutes: enter your password again "
+    "(POST /api/v1/auth/reauthenticate), then repeat the request"
+)
+SESSION_NEEDED = (
+    "This needs a person who is logged in: no API token can manage sessions, passwords, users or tokens"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a request was authenticated: by a session or by a token."""
+
+    session: int | None = None
+    authenticated_at: datetime | None = None
+    """When the user of the session last entered a password, or came from the identity provider."""
+    renews: bool = False
+    """Whether the session gets another id, since what its user may do has changed."""
+    token: int | None = None
+    token_name: str = ""
+
+
+NOBODY = Access()
 
 
 class Grant(BaseModel):
@@ -36,11 +66,37 @@ class User(BaseModel):
     )
     _scopes: dict[Permission, Scope] = PrivateAttr(default_factory=dict)
     _unknown: list[str] = PrivateAttr(default_factory=list)
+    _access: Access = PrivateAttr(default=NOBODY)
 
     @property
     def actor(self) -> Actor:
-        """The user as the actor of an audit entry."""
-        return Actor(self.username, self.id)
+        """The user, or the token that acts in the user's name, as the actor of an audit entry."""
+        access = self._access
+        if access.token is None:
+            return Actor(self.username, self.id)
+        return Actor(f"{self.username} (token {access.token_name})", self.id, "token", access.token)
+
+    @property
+    def session(self) -> int | None:
+        """The number of the session that the request belongs to; None for a token."""
+        return self._access.session
+
+    @property
+    def renews(self) -> bool:
+        """Whether the session has to get another id."""
+        return self._access.renews
+
+    def require_session(self) -> None:
+        """Raise `Forbidden` for a token."""
+        if self._access.session is None:
+            raise Forbidden(SESSION_NEEDED, members={"code": SESSION})
+
+    def require_fresh(self, now: datetime) -> None:
+        """Raise `Forbidden` unless the user logged in, or entered the password again, a short time ago."""
+        self.require_session()
+        at = self._access.authenticated_at
+        if at is None or not at - FRESH <= now < at + FRESH:
+            raise Forbidden(FRESH_NEEDED, members={"code": FRESH_LOGIN})
 
     def may(self, permission: Permission) -> bool:
         """Tell whether the user has a permission everywhere."""
@@ -64,6 +120,11 @@ class User(BaseModel):
         return scope
 
     def _refusal(self, permission: Permission) -> str:
+        if self._access.token is not None:
+            return (
+                f"This needs the permission {permission}: either the token was made without it, or none of "
+                f"the roles of {self.username} gives it any more"
+            )
         refusal = f"This needs the permission {permission}, which none of your roles gives you"
         if self._unknown:
             names = ", ".join(self._unknown)
@@ -81,17 +142,32 @@ class Binding(BaseModel):
     tag_name: str | None
 
 
+Limit = Callable[[Permission, Scope | None], Scope | None]
+"""Where a permission still holds, of where the roles grant it."""
+
+
 def user_with(
-    user_id: int, username: str, display_name: str, bindings: Sequence[Binding], notice: str = ""
+    user_id: int,
+    username: str,
+    display_name: str,
+    bindings: Sequence[Binding],
+    notice: str = "",
+    access: Access = NOBODY,
+    limit: Limit = lambda _, scope: scope,
+    names: Mapping[int, str] = MappingProxyType({}),
 ) -> User:
-    """Return a user with what these roles grant; unknown roles grant nothing."""
+    """Return a user with what these roles grant, within a limit; unknown roles grant nothing.
+
+    `names` are those of the tags that the limit adds.
+    """
     known = [(role, binding) for binding in bindings if (role := known_role(binding.role))]
     scopes = {
         permission: scope
         for permission in Permission
-        if (scope := joined(_granted(role, binding, permission) for role, binding in known))
+        if (scope := limit(permission, _of_roles(known, permission)))
     }
-    names = {binding.tag: binding.tag_name or "" for binding in bindings if binding.tag is not None}
+    known_names = dict(names)
+    known_names |= {binding.tag: binding.tag_name or "" for binding in bindings if binding.tag is not None}
     roles = {role for role, _ in known}
     user = User(
         id=user_id,
@@ -101,15 +177,20 @@ def user_with(
         roles=[Grant(role=binding.role, tag=binding.tag_name) for binding in bindings],
         permissions=list(scopes),
         scopes={
-            permission: sorted(names[tag] for tag in scope.tags)
+            permission: sorted(known_names[tag] for tag in scope.tags)
             for permission, scope in scopes.items()
             if scope.tags is not None
         },
         notice=notice or None,
     )
     user._scopes = scopes  # noqa: SLF001 - the only place that makes users
+    user._access = access  # noqa: SLF001
     user._unknown = sorted({binding.role for binding in bindings if known_role(binding.role) is None})  # noqa: SLF001
     return user
+
+
+def _of_roles(known: Sequence[tuple[Role, Binding]], permission: Permission) -> Scope | None:
+    return joined(_granted(role, binding, permission) for role, binding in known)
 
 
 def _granted(role: Role, binding: Binding, permission: Permission) -> Scope:

@@ -12,6 +12,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 UNKNOWN = "Unknown field"
+FRESH_LOGIN = "fresh_login_required"
+SESSION = "session_required"
 PROBLEM_TYPE = "application/problem+json"
 
 
@@ -41,6 +43,11 @@ class ProblemBody(BaseModel):
     status: int
     detail: str
     errors: list[FieldProblem] = []
+    code: str | None = Field(
+        None,
+        description="With some problems, for programs: `fresh_login_required` (enter the password again, "
+        "then repeat the request), `session_required` (no API token may do this)",
+    )
     changes: list[ChangeNote] | None = Field(
         None, description="With 412: the changes since the version that the request names, the latest first"
     )

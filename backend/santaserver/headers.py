@@ -7,7 +7,7 @@ from http import HTTPStatus
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from santaserver.deps import WARNINGS
+from santaserver.deps import SET_COOKIE, WARNINGS
 
 HEADER = "X-Warnings"
 MAX_WARNINGS = 5
@@ -15,7 +15,7 @@ MAX_TEXT = 400
 
 
 class RestHeaders:
-    """ASGI middleware: adds warnings and, unless the response sets it, `Cache-Control: no-store`."""
+    """ASGI middleware: adds warnings, a renewed session cookie, and `no-store` unless it is set."""
 
     def __init__(self, app: ASGIApp, prefix: str) -> None:
         """Wrap `app`."""
@@ -32,6 +32,8 @@ class RestHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("Cache-Control", "no-store")
+                if SET_COOKIE in scope and "set-cookie" not in headers:
+                    headers.append("set-cookie", scope[SET_COOKIE])
                 if message["status"] < HTTPStatus.BAD_REQUEST and scope.get(WARNINGS):
                     headers[HEADER] = header_value(scope[WARNINGS])
             await send(message)

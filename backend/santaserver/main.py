@@ -55,11 +55,15 @@ from santaserver.sync.cursor import CursorSigner
 from santaserver.sync.router import is_stage, serve_stage
 from santaserver.sync_settings.router import router as sync_settings
 from santaserver.tags.router import router as tags
+from santaserver.tokens.access import Tokens
+from santaserver.tokens.router import router as tokens
 from santaserver.users.account_router import router as accounts
 from santaserver.users.origin import OriginGuard
 from santaserver.users.router import router as users
 from santaserver.users.session_router import router as sessions
 from santaserver.users.sessions import Lifetime, Sessions
+from santaserver.users.setup_notice import announce
+from santaserver.users.setup_router import router as setup
 
 
 class Application(FastAPI):
@@ -95,7 +99,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         bus=Bus(wall=clock),
         caches=SyncCaches(memory),
         signer=CursorSigner(settings.security.secret_key),
-        sessions=Sessions(database, Lifetime.of(settings.security), memory),
+        sessions=(known := Sessions(database, Lifetime.of(settings.security), memory)),
+        tokens=Tokens(database, known.watch, memory),
         enrollments=EnrollmentCache(memory),
         refused_credentials=RefusedCredentials(memory),
         programs=ProgramCache(memory),
@@ -114,6 +119,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         sign_in,
         sessions,
         accounts,
+        setup,
+        tokens,
         overview,
         machines,
         rule_files,  # before `rules`, whose paths take any word for an id
@@ -166,6 +173,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         ),
         asyncio.create_task(
             keep_checkpoints(state.database, state.settings, state.clock), name="audit checkpoints"
+        ),
+        asyncio.create_task(
+            announce(state),
+            name="setup notice",
         ),
         asyncio.create_task(
             keep_schedule(state.database, state.clock, state.bus.publish, state.settings.retention),

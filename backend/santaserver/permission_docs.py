@@ -22,6 +22,10 @@ answer is 404, and lists leave it out. The global layer, the layers of users, an
 role that holds everywhere. A Mac in reach shows all rules that apply to it, also those of other layers.
 Assigning a tag to a Mac needs both in reach. Several roles of a user add up.
 
+An API token has the permissions that it was made with, as far as its owner has them at that moment, and
+perhaps only for some tags. No token can have `user:write` or `session:write`. "Fresh login" marks what asks
+for the password again when the last login was more than ten minutes ago; no token can do it.
+
 Roles are given on the command line (`user create NAME --role ROLE [--tag TAG]`, `user grant`, `user revoke`)
 or by `/api/v1/users`. The last enabled user with the role `admin` everywhere keeps it. A role in the database
 that this version does not know grants nothing.
@@ -69,9 +73,10 @@ def _endpoints() -> Iterator[str]:
 
 
 def _needs(declared: Declaration) -> tuple[str, str]:
+    fresh = ", fresh login" if declared.fresh else ""
     if declared.permission is None:
-        return declared.note, ""
-    return f"`{declared.permission}`", "is not enough" if declared.everywhere else "reaches these tags"
+        return declared.note + fresh, ""
+    return f"`{declared.permission}`{fresh}", "is not enough" if declared.everywhere else "reaches these tags"
 
 
 def _place(row: Sequence[str]) -> tuple[str, str]:

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 MAX_SHOWN = 200
 """Characters of a field name from a client."""
-MEMBERS = ("changes", "current", "confirm")
+MEMBERS = ("code", "changes", "current", "confirm")
 """Members that only some problems have."""
 INTERNAL = "Internal error; see the server log"
 

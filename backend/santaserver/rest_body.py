@@ -5,22 +5,20 @@ seconds of work and a hundred megabytes of objects.
 """
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
-from starlette.requests import cookie_parser
+from starlette.requests import Request
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from santaserver.bodies import Reservation, received
-from santaserver.current_user import User
+from santaserver.deps import user_of
 from santaserver.errors import BadRequest, StatementTimeout, TooLarge, Unauthorized
 from santaserver.file_text import FileText
 from santaserver.permissions import Permission
 from santaserver.protocol.json_text import check_values, values
-from santaserver.session_cookie import read_session_cookie
 from santaserver.state import AppState
 
 PREFIX = "/api/v1/"
@@ -29,7 +27,15 @@ MAX_REST = 64 * 1024
 MAX_IMPORT = 16 * 1024 * 1024
 """Bytes of an import of rules, which has a file in it."""
 IMPORT = "/api/v1/rules/import"
-PUBLIC = frozenset({"/api/v1/auth/login", "/api/v1/auth/logout", "/api/v1/auth/oidc/backchannel"})
+PUBLIC = frozenset(
+    {
+        "/api/v1/auth/login",
+        "/api/v1/auth/logout",
+        "/api/v1/auth/oidc/backchannel",
+        "/api/v1/setup",
+        "/api/v1/setup/link",
+    }
+)
 """Bytes of a body without a login."""
 BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_FRAME = 1000
@@ -79,7 +85,7 @@ class RestBody:
             raise TooLarge(_too_large(limit))
         user = None
         if scope["path"] not in PUBLIC:
-            user = await _user(state, fields)
+            user = await user_of(Request(scope))
             if user is None and _is_endpoint(scope):
                 raise Unauthorized("Log in first")
             if user is None:
@@ -105,11 +111,6 @@ class RestBody:
                     await self.app(scope, _replay(frame, receive), send)
             except TimeoutError as error:
                 raise StatementTimeout from error
-
-
-async def _user(state: AppState, fields: Mapping[str, str]) -> User | None:
-    token = read_session_cookie(cookie_parser(fields.get("cookie", "")), state.settings)
-    return await state.sessions.user_of(token, state.clock())
 
 
 def _is_endpoint(scope: Scope) -> bool:

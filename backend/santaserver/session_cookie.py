@@ -20,6 +20,13 @@ def read_session_cookie(cookies: Mapping[str, str], settings: Settings) -> str |
     return cookies.get(cookie_name(settings)) or None
 
 
+def session_cookie(token: str, settings: Settings) -> str:
+    """Return the header that sets the session cookie."""
+    response = Response()
+    set_session_cookie(response, token, settings)
+    return response.headers["set-cookie"]
+
+
 def set_session_cookie(response: Response, token: str, settings: Settings) -> None:
     """Set the session cookie; it ends with the browser session or with ours."""
     response.set_cookie(

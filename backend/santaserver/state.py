@@ -5,6 +5,7 @@ At run time it imports none of the folders whose parts it holds, since their end
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from santaserver.sync.batch_caps import BatchCaps
     from santaserver.sync.caches import SyncCaches
     from santaserver.sync.cursor import CursorSigner
+    from santaserver.tokens.access import Tokens
     from santaserver.users.sessions import Sessions
 
 PASSWORD_THREADS = 2
@@ -59,6 +61,7 @@ class AppState:
     caches: SyncCaches
     signer: CursorSigner
     sessions: Sessions
+    tokens: Tokens
     enrollments: EnrollmentCache
     refused_credentials: RefusedCredentials
     programs: ProgramCache
@@ -72,3 +75,5 @@ class AppState:
     limits: Limits = field(default_factory=Limits)
     logins: ConcurrencyLimiter = field(default_factory=_logins)
     refusals: Refusals = field(default_factory=Refusals)
+    announced: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it is known whether there is an administrator (users/setup_notice.py)."""

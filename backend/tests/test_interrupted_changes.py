@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ def sent(client: RestClient, change: tuple[str, str, Any], etag: str | None) -> 
 
 
 def test_a_restart_during_changes_undoes_them_and_they_can_be_repeated(away: Cluster, dsn: str) -> None:
-    with RunningServer(dsn, {"CONFIRM_ABOVE": "100%"}) as server, closing(logged_in(server)) as client:
+    with RunningServer(dsn, {"CONFIRM_ABOVE": "100%"}) as server, logged_in(server) as client:
         rule = client.post("/api/v1/rules", json=RULE).json()
         tag = client.post("/api/v1/tags", json={"name": "lab"}).json()
         settings = client.get("/api/v1/settings").headers["etag"]
@@ -87,7 +86,7 @@ def test_a_change_whose_commit_is_not_answered_can_be_repeated(
     try:
         with (
             RunningServer(dsn.replace(str(cluster.folder), str(tmp_path))) as server,
-            closing(logged_in(server)) as client,
+            logged_in(server) as client,
         ):
             rule = client.post("/api/v1/rules", json=RULE).json()
             change = ("PATCH", f"/rules/{rule['id']}", {"comment": "lost on its way", "reason": "mine"})

@@ -25,6 +25,7 @@ DOCUMENT = json.loads((Path(__file__).parents[1] / "openapi.json").read_text())
 WITHOUT = {
     "DELETE /api/v1/sessions": "ends sessions for good, whatever state they are in",
     "DELETE /api/v1/sessions/{session_id}": "the same for one; a second time changes nothing",
+    "DELETE /api/v1/tokens/{token_id}": "revokes it for good, whatever state it is in",
 }
 """Changes that name no version, and why that loses nobody's change."""
 OTHER_MAC = "C0FFEE00-0000-4000-8000-000000000000"
@@ -269,7 +270,11 @@ KINDS = [
     Kind("enrollment", SERIALS, "DELETE", (None, None), ["serials"]),
     Kind("user", "/users/{user}", "PATCH", ({"display_name": "a"}, {"disabled": True}), ["display_name"]),
     Kind(
-        "user", "/users/{user}", "PATCH", ({"password": "a long password"}, {"password": "another one 1"}), []
+        "user",
+        "/users/{user}",
+        "PATCH",
+        ({"password": "a long password"}, {"password": "another one, longer"}),
+        [],
     ),
     Kind("essential", "/essentials/{essential}", "PATCH", ({"use": "VPN"}, {"paths": ["/a"]}), ["use"]),
     Kind("essential", "/essentials/{essential}", "DELETE", (None, None), []),
@@ -337,7 +342,7 @@ class World:
         if "{listed}" in text:
             names["listed"] = self.made("/enrollments", label="x", serial_allowlist=["C"])["enrollment"]["id"]
         if "{user}" in text:
-            account = {"username": f"u{self.number}", "password": "long enough 1", "roles": []}
+            account = {"username": f"u{self.number}", "password": "long enough, 123", "roles": []}
             names["user"] = self.made("/users", **account)["id"]
         self.set(f"/machines/{self.macs[2]}/monitor-mode", "POST", {"minutes": 5, "reason": "x"})
         self.set(f"/machines/{self.macs[0]}/monitor-mode", "DELETE")
@@ -434,7 +439,6 @@ def test_who_comes_second_learns_what_the_first_one_changed(world: World, kind: 
 
 
 LOCKS = {
-    "member": "select from machine_sync for update",
     "monitor mode": "select from machine for update",
     "enrollment": "select from enrollment for update",
     "essential": "select from essential for update",

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from fastapi import Response
 
 from santaserver.authorization import require
-from santaserver.deps import ConnectionDep, CurrentUser, IfMatchDep, NowDep, WorkDep
+from santaserver.deps import ConnectionDep, CurrentUser, IfMatchDep, NowDep, StateDep, WorkDep
 from santaserver.errors import (
     CHANGING,
     BadRequest,
@@ -21,12 +21,13 @@ from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, Sea
 from santaserver.reads import tagged
 from santaserver.routing import AreaRouter
 from santaserver.users import account_service as service
-from santaserver.users.account_schemas import UserAccount, UserCreate, UserUpdate
+from santaserver.users import setup_service
+from santaserver.users.account_schemas import SetupLink, UserAccount, UserCreate, UserUpdate
 
 router = AreaRouter(prefix="/users", tags=["users"], responses=responses(Unauthorized, Forbidden))
 
 MAY_READ = require("user:read")
-MAY_WRITE = require("user:write")
+MAY_WRITE = require("user:write", fresh=True)
 
 
 @router.get("", dependencies=[MAY_READ], responses=responses(BadRequest))
@@ -71,3 +72,30 @@ async def update_user(
 ) -> UserAccount:
     """Change a user: name, password, roles, or whether it may log in. An administrator always stays."""
     return tagged(response, await service.update_user(work, user_id, wanted, expected, user.actor, now))
+
+
+@router.delete(
+    "/{user_id}",
+    dependencies=[MAY_WRITE],
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=CHANGING | responses(Conflict),
+)
+async def delete_user(
+    user_id: RowId, expected: IfMatchDep, work: WorkDep, user: CurrentUser, now: NowDep
+) -> None:
+    """Delete a user, with sessions and API tokens. To keep the name in lists, disable the user instead."""
+    await service.delete_user(work, user_id, expected, user.actor, now)
+
+
+@router.post(
+    "/{user_id}/setup-link",
+    dependencies=[MAY_WRITE],
+    status_code=HTTPStatus.CREATED,
+    responses=responses(NotFound, Conflict),
+)
+async def create_setup_link(
+    user_id: RowId, work: WorkDep, user: CurrentUser, state: StateDep, now: NowDep
+) -> SetupLink:
+    """Make a link with which the user chooses a password, once; an earlier link ends."""
+    public_url = state.settings.server.public_url
+    return await setup_service.create_link(work, user_id, public_url, user.actor, now)

@@ -1,13 +1,17 @@
 """Users in the REST interface."""
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from santaserver.current_user import Grant
 from santaserver.inputs import Input, Line, Stored
 from santaserver.permissions import Role
-from santaserver.users.passwords import MAX_PASSWORD, SHORTEST
+from santaserver.users.password_rules import SHORTEST
+from santaserver.users.passwords import MAX_PASSWORD
+
+UserKind = Literal["person", "service"]
 
 
 class RoleGrant(Input):
@@ -24,7 +28,15 @@ class UserCreate(Input):
 
     username: Line = Field(min_length=1, max_length=200, description="Case does not tell users apart")
     display_name: Line = Field("", max_length=200, description="Empty: the user name")
-    password: Stored = Field(min_length=SHORTEST, max_length=MAX_PASSWORD)
+    kind: UserKind = Field(
+        "person", description="A service account has no password and no sessions: programs use its API tokens"
+    )
+    password: Stored | None = Field(
+        None,
+        min_length=SHORTEST,
+        max_length=MAX_PASSWORD,
+        description="Without one, a person gets in with a setup link (`POST /users/{id}/setup-link`)",
+    )
     roles: list[RoleGrant] = Field(max_length=200)
 
 
@@ -39,13 +51,23 @@ class UserUpdate(Input):
     roles: list[RoleGrant] | None = Field(None, max_length=200, description="All roles: others are taken")
 
 
+class SetupLink(BaseModel):
+    """A link with which a user chooses a password, shown this once."""
+
+    url: str = Field(description="Only its path and fragment when `PUBLIC_URL` is not set")
+    expires_at: datetime
+
+
 class UserAccount(BaseModel):
     """A user as those see it who manage users."""
 
     id: int
     username: str
     display_name: str
+    kind: UserKind
     created_at: datetime
+    has_password: bool = Field(description="Without one there is nothing to log in with, except elsewhere")
+    setup_until: datetime | None = Field(description="When the setup link of the user ends; null: no link")
     disabled: bool
     roles: list[Grant]
     etag: str = Field(description="For `If-Match`; also another password is another version")

@@ -14,13 +14,15 @@ from santaserver.permissions import Role
 from santaserver.preconditions import IfMatch, entity_tag
 from santaserver.stale import Version, check
 from santaserver.unit_of_work import UnitOfWork
-from santaserver.users import repository
+from santaserver.users import repository, session_repository, setup_repository
 from santaserver.users.account_schemas import RoleGrant, UserAccount, UserCreate, UserUpdate
+from santaserver.users.password_rules import check_password_rules
 from santaserver.users.passwords import hash_password
 from santaserver.users.repository import NewUser, UserRow
 from santaserver.users.service import normalise_username
 
 NO_USER = "There is no such user"
+NO_PASSWORD = "A service account has no password: create an API token for it"  # noqa: S105 - a sentence
 LAST_ADMIN = (
     "Nobody could manage this server any more: no other enabled user with a password has the role admin "
     "everywhere. Give it to another user first"
@@ -50,14 +52,20 @@ async def create_user(work: UnitOfWork, wanted: UserCreate, actor: Actor, now: d
     username = normalise_username(wanted.username)
     if not username:
         raise wrong_field("username", "The user name is blank")
-    hashed = await asyncio.to_thread(hash_password, wanted.password)
+    if wanted.password is not None:
+        if wanted.kind == "service":
+            raise wrong_field("password", NO_PASSWORD)
+        check_password_rules("password", wanted.password, (username, wanted.display_name))
+    hashed = None if wanted.password is None else await asyncio.to_thread(hash_password, wanted.password)
     await repository.lock_roles(connection)
     roles = await _resolved(connection, wanted.roles)
     name = wanted.display_name.strip() or wanted.username.strip()
-    user_id = await repository.add_user(connection, NewUser(username, name, hashed), now)
+    user_id = await repository.add_user(connection, NewUser(username, name, hashed, wanted.kind), now)
     if user_id is None:
         raise Conflict("There is already a user with this name")
     await repository.replace_roles(connection, user_id, roles, actor.id, now)
+    if await repository.is_managed(connection):
+        await setup_repository.delete_first(connection)
     created = await get_user(connection, user_id)
     work.audit(actor, now, "user_created", ("user", str(user_id)), None, _plain(created))
     return created
@@ -69,22 +77,31 @@ async def update_user(
     """Change a user; what is None stays."""
     connection = work.connection
     work.accounts_changed = True
-    hashed = None if wanted.password is None else await asyncio.to_thread(hash_password, wanted.password)
+    hashed = None
+    if wanted.password is not None:
+        known = await _find(connection, user_id)
+        check_password_rules("password", wanted.password, (known.username, known.display_name))
+        hashed = await asyncio.to_thread(hash_password, wanted.password)
     await repository.lock_roles(connection)
     row = await _find(connection, user_id)
     before = shown(row)
     await check(connection, expected, Version("user", user_id, _state(row), before))
+    if row.kind == "service" and hashed is not None:
+        raise wrong_field("password", NO_PASSWORD)
     if wanted.display_name is not None:
         await repository.set_display_name(connection, user_id, wanted.display_name.strip() or before.username)
     await _check_provider(connection, user_id, wanted)
     if hashed is not None:
         await repository.set_password(connection, user_id, hashed)
         await repository.forget_failures(connection, before.username)
+        await setup_repository.delete_of_user(connection, user_id)
     if wanted.disabled is not None and wanted.disabled != before.disabled:
         await repository.set_disabled(connection, user_id, now if wanted.disabled else None)
     if wanted.roles is not None:
         roles = await _resolved(connection, wanted.roles)
         await repository.replace_roles(connection, user_id, roles, actor.id, now)
+        if set(roles) != set(zip(row.roles, row.tags, strict=True)):
+            await session_repository.renew_all(connection, user_id)
     if hashed is not None or wanted.disabled:
         await repository.end_sessions(connection, user_id)
     if not await repository.has_administrator(connection):
@@ -92,6 +109,21 @@ async def update_user(
     after = await get_user(connection, user_id)
     _record(work, before, after, actor, now, password=hashed is not None)
     return after
+
+
+async def delete_user(work: UnitOfWork, user_id: int, expected: IfMatch, actor: Actor, now: datetime) -> None:
+    """Delete a user with its sessions and tokens. What the user did stays in the audit log, with the name."""
+    connection = work.connection
+    work.accounts_changed = True
+    await repository.lock_roles(connection)
+    row = await _find(connection, user_id)
+    before = shown(row)
+    await check(connection, expected, Version("user", user_id, _state(row), before))
+    await repository.end_sessions(connection, user_id)
+    await repository.delete_user(connection, user_id)
+    if not await repository.has_administrator(connection):
+        raise Conflict(LAST_ADMIN)
+    work.audit(actor, now, "user_removed", ("user", str(user_id)), _plain(before))
 
 
 async def _check_provider(connection: Connection, user_id: int, wanted: UserUpdate) -> None:
@@ -115,6 +147,7 @@ async def create_admin(work: UnitOfWork, user: NewUser, actor: Actor, now: datet
     if before is not None and await repository.provider_roles(connection, before.id) is not None:
         raise Conflict(NO_LOCAL_LOGIN)
     user_id = await repository.upsert_user(connection, user, Role.ADMIN, now)
+    await setup_repository.delete_first(connection)
     after = await get_user(connection, user_id)
     if before is None:
         work.audit(actor, now, "user_created", ("user", str(user_id)), None, _plain(after))
@@ -129,7 +162,10 @@ def shown(row: UserRow) -> UserAccount:
         id=row.id,
         username=row.username,
         display_name=row.display_name,
+        kind="service" if row.kind == "service" else "person",
         created_at=row.created_at,
+        has_password=row.has_password,
+        setup_until=row.setup_until,
         disabled=row.disabled_at is not None,
         roles=roles,
         etag=entity_tag("user", row.id, *_state(row).values()),
@@ -175,4 +211,4 @@ def _record(
 
 
 def _plain(user: UserAccount) -> dict[str, Any]:
-    return user.model_dump(mode="json", exclude={"created_at", "etag"})
+    return user.model_dump(mode="json", exclude={"created_at", "etag", "setup_until"})

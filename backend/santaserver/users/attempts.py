@@ -46,10 +46,11 @@ async def check(
     async with state.database.read(network) as connection:
         account = await repository.find_account(connection, username)
         counted = counters(username, network, known=account is not None, device=device)
-        wait = await _count(connection, counted, network if device is None else None, now)
+        asked = counted if device is not None else [*counted, network_counter(network)]
+        wait = await count(connection, counted, asked, now)
     if wait:
         await login_audit.throttled(state, account, request, network, now)
-        raise _too_many(wait)
+        raise too_many(wait)
     try:
         async with state.logins.slot(network):
             stored = account.password_hash if account else None
@@ -63,19 +64,19 @@ async def check(
     return Attempt(account if fits else None, network, counted)
 
 
-async def _count(
-    connection: Connection, counted: list[Counter], network: str | None, now: datetime
+async def count(
+    connection: Connection, counted: list[Counter], asked: list[Counter], now: datetime
 ) -> timedelta:
-    """Count the attempt; return how long it has to wait instead, if it has to."""
-    asked = counted if network is None else [*counted, network_counter(network)]
+    """Count an attempt; return how long it has to wait instead, by the counters that are asked."""
     wait = await repository.wait_for(connection, asked, now)
     if not wait and not await repository.count_attempt(connection, counted, now):
         wait = await repository.wait_for(connection, asked, now) or timedelta(seconds=1)
     return wait
 
 
-def _too_many(wait: timedelta) -> TooManyRequests:
+def too_many(wait: timedelta, what: str = "failed logins") -> TooManyRequests:
+    """Return the problem of an attempt that has to wait."""
     seconds = math.ceil(wait.total_seconds())
     return TooManyRequests(
-        f"Too many failed logins; try again in {seconds} s", headers={"Retry-After": str(seconds)}
+        f"Too many {what}; try again in {seconds} s", headers={"Retry-After": str(seconds)}
     )

@@ -2,6 +2,7 @@
 
 The rule (also used for the WebSocket handshake): for a request that changes something, a browser always sends
 Sec-Fetch-Site or Origin. When both are absent the caller is not a browser and has no ambient cookie to abuse.
+Neither has a request with an API token: another web site cannot make a browser send one.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from santaserver.bearer import bearer_of
 from santaserver.problems import problem_response
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -44,7 +46,8 @@ class OriginGuard:
             scope["type"] == "http"
             and scope["method"] not in SAFE_METHODS
             and scope["path"].startswith(GUARDED_PREFIX)
-            and not same_origin(Headers(scope=scope), self.public_url)
+            and bearer_of(headers := Headers(scope=scope)) is None
+            and not same_origin(headers, self.public_url)
         ):
             refuse = problem_response(403, "This request came from another web site; use the console")
             await refuse(scope, receive, send)

@@ -11,6 +11,7 @@ from santaserver.outbox import discard
 from santaserver.state import AppState
 from santaserver.users import attempts, repository, session_repository
 from santaserver.users.login_repository import find_account
+from santaserver.users.password_rules import check_password_rules
 from santaserver.users.passwords import hash_password
 from santaserver.users.schemas import PasswordChange
 
@@ -21,7 +22,6 @@ async def change_password(
     wanted: PasswordChange,
     request: RequestInfo,
     cookies: Mapping[str, str],
-    session: bytes,
     now: datetime,
 ) -> int:
     """Change a user's own password; return how many sessions were ended: all but the one that asks.
@@ -35,6 +35,7 @@ async def change_password(
         present = await find_account(connection, user.username)
     if present is not None and present.password_hash is None:
         raise Conflict("You sign in through the identity provider; change your password there")
+    check_password_rules("new_password", wanted.new_password, (user.username, user.display_name))
     attempt = await attempts.check(state, user.username, wanted.current_password, request, cookies, now)
     account = attempt.account
     if account is None or account.password_hash is None:
@@ -45,7 +46,7 @@ async def change_password(
         if not await repository.replace_password(work.connection, user.id, account.password_hash, hashed):
             raise Conflict("Somebody else has just changed this password; nothing was stored. Log in again")
         await attempt.forgive(work.connection)
-        ended = await session_repository.delete_of_user(work.connection, user.username, session)
+        ended = await session_repository.delete_of_user(work.connection, user.username, user.session)
         after = {"username": user.username, "sessions_ended": len(ended)}
         work.audit(user.actor, now, "password_changed", ("user", str(user.id)), None, after)
     state.sessions.ended()

@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
 
-SHORTEST = 12
-"""Characters of the shortest password."""
 MAX_PASSWORD = 1000
 
 

@@ -16,7 +16,8 @@ class NewUser(Struct, frozen=True):
 
     username: str
     display_name: str
-    password_hash: str
+    password_hash: str | None
+    kind: str = "person"
 
 
 class UserRow(Struct, frozen=True):
@@ -32,11 +33,15 @@ class UserRow(Struct, frozen=True):
     tag_names: list[str | None]
     password_digest: bytes
     """Of the stored hash: tells one password from the next, and nothing else."""
+    has_password: bool
+    kind: str
+    setup_until: datetime | None
 
 
 USERS = f"""
 select u.id, u.username, u.display_name, u.created_at, u.disabled_at, {BINDINGS},
-  sha256(convert_to(coalesce(u.password_hash, ''), 'UTF8'))
+  sha256(convert_to(coalesce(u.password_hash, ''), 'UTF8')), u.password_hash is not null, u.kind,
+  (select l.expires_at from setup_link l where l.user_id = u.id)
 from app_user u
 """  # noqa: S608 - a constant
 
@@ -73,8 +78,8 @@ async def find_by_name(connection: Connection, username: str) -> UserRow | None:
 async def add_user(connection: Connection, user: NewUser, now: datetime) -> int | None:
     """Create an account; return its id, or None when the name is taken."""
     number: int | None = await connection.fetchval(
-        """insert into app_user (username, display_name, password_hash, created_at)
-           values ($1, $2, $3, $4) on conflict do nothing returning id""",
+        """insert into app_user (username, display_name, password_hash, kind, created_at)
+           values ($1, $2, $3, $4, $5) on conflict do nothing returning id""",
         *astuple(user),
         now,
     )
@@ -87,8 +92,8 @@ async def upsert_user(connection: Connection, user: NewUser, role: str, now: dat
     Returns its id.
     """
     number: int = await connection.fetchval(
-        """insert into app_user (username, display_name, password_hash, created_at)
-           values ($1, $2, $3, $4)
+        """insert into app_user (username, display_name, password_hash, kind, created_at)
+           values ($1, $2, $3, $4, $5)
            on conflict (username) do update set display_name = excluded.display_name,
              password_hash = excluded.password_hash, disabled_at = null
            returning id""",
@@ -126,6 +131,11 @@ async def replace_password(connection: Connection, user_id: int, present: str, p
         password_hash,
     )
     return rows_of(done) == 1
+
+
+async def delete_user(connection: Connection, user_id: int) -> None:
+    """Delete an account with its sessions, tokens and roles; what it did stays in the audit log."""
+    await connection.execute("delete from app_user where id = $1", user_id)
 
 
 async def set_disabled(connection: Connection, user_id: int, at: datetime | None) -> None:
@@ -196,6 +206,15 @@ async def has_administrator(connection: Connection) -> bool:
     found: bool = await connection.fetchval(
         """select exists (select from binding b join app_user u on u.id = b.user_id
              where b.role = 'admin' and b.tag_id is null and u.disabled_at is null
-               and u.password_hash is not null)"""
+               and u.kind = 'person' and u.password_hash is not null)"""
+    )
+    return found
+
+
+async def is_managed(connection: Connection) -> bool:
+    """Tell whether there is an administrator, whatever the administrator logs in with."""
+    found: bool = await connection.fetchval(
+        """select exists (select from binding b join app_user u on u.id = b.user_id
+             where b.role = 'admin' and b.tag_id is null and u.disabled_at is null and u.kind = 'person')"""
     )
     return found

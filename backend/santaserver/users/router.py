@@ -6,16 +6,23 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
 from santaserver.audit import Actor
-from santaserver.authorization import public, signed_in
+from santaserver.authorization import in_person, public, signed_in
 from santaserver.current_user import User
 from santaserver.deps import CurrentUser, NowDep, StateDep, request_info
-from santaserver.errors import Conflict, TooManyRequests, Unauthorized, Unprocessable, responses
+from santaserver.errors import Conflict, Forbidden, TooManyRequests, Unauthorized, Unprocessable, responses
 from santaserver.outbox import discard
 from santaserver.routing import AreaRouter
 from santaserver.session_cookie import clear_session_cookie, read_session_cookie, set_session_cookie
-from santaserver.users import own_password, service
+from santaserver.users import own_password, reauthentication, service
 from santaserver.users.device import set_device_cookie
-from santaserver.users.schemas import EndedSessions, LoggedOut, Login, LoginState, PasswordChange
+from santaserver.users.schemas import (
+    EndedSessions,
+    LoggedOut,
+    Login,
+    LoginState,
+    PasswordChange,
+    Reauthentication,
+)
 from santaserver.users.session_repository import delete_session, logout_hint
 from santaserver.users.sessions import hash_token
 
@@ -63,17 +70,37 @@ async def logout(request: Request, state: StateDep, now: NowDep) -> Response:
 
 @router.post(
     "/password",
-    dependencies=[signed_in("their own")],
-    responses=responses(Unauthorized, Conflict, Unprocessable, TooManyRequests),
+    dependencies=[in_person("their own")],
+    responses=responses(Unauthorized, Forbidden, Conflict, Unprocessable, TooManyRequests),
 )
 async def change_password(
     wanted: PasswordChange, request: Request, user: CurrentUser, state: StateDep, now: NowDep
 ) -> EndedSessions:
     """Change the own password, with the present one; all other sessions of the user end."""
-    session = hash_token(read_session_cookie(request.cookies, state.settings) or "")
     info = request_info(request)
-    ended = await own_password.change_password(state, user, wanted, info, request.cookies, session, now)
+    ended = await own_password.change_password(state, user, wanted, info, request.cookies, now)
     return EndedSessions(ended=ended)
+
+
+@router.post(
+    "/reauthenticate",
+    dependencies=[in_person("themselves")],
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=responses(Unauthorized, Forbidden, Unprocessable, TooManyRequests),
+)
+async def reauthenticate(
+    proof: Reauthentication,
+    request: Request,
+    response: Response,
+    user: CurrentUser,
+    state: StateDep,
+    now: NowDep,
+) -> None:
+    """Prove again who you are, as changes of users, roles and tokens demand; the session gets another id."""
+    token = read_session_cookie(request.cookies, state.settings) or ""
+    info = request_info(request)
+    renewed = await reauthentication.prove(state, user, token, proof, info, request.cookies, now)
+    set_session_cookie(response, renewed, state.settings)
 
 
 @router.get("/me", dependencies=[signed_in("themselves")], responses=responses(Unauthorized))

@@ -6,7 +6,8 @@ from pydantic import BaseModel, Field
 
 from santaserver.current_user import User
 from santaserver.inputs import Input, Stored
-from santaserver.users.passwords import MAX_PASSWORD, SHORTEST
+from santaserver.users.password_rules import SHORTEST
+from santaserver.users.passwords import MAX_PASSWORD
 
 
 class Login(Input):
@@ -27,6 +28,12 @@ class LoggedOut(BaseModel):
     """What is left to do after a logout."""
 
     continue_at: str = Field(description="Where the browser ends its session at the identity provider")
+
+
+class Reauthentication(Input):
+    """The proof that it is still the same person."""
+
+    password: Stored = Field(min_length=1, max_length=MAX_PASSWORD)
 
 
 class Session(BaseModel):

@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from santaserver.db import Connection
+from santaserver.db import Connection, rows_of
 from santaserver.users.bindings import BINDINGS
 
 MAX_LISTED = 1000
 MAX_TEXT = 300
 
 LIST = """
-select s.id, u.username, s.created_at, s.last_seen_at, s.expires_at, s.address, s.user_agent, s.id_hash
+select s.id, u.username, s.created_at, s.last_seen_at, s.expires_at, s.address, s.user_agent
 from user_session s join app_user u on u.id = s.user_id
 where s.expires_at > $1 and ($2::text is null or u.username = $2)
 order by s.last_seen_at desc, s.id desc limit $3
@@ -45,9 +45,14 @@ class Login(NamedTuple):
 class FoundSession(Struct, frozen=True):
     """A session and its user, as each request needs them."""
 
+    id: int
+    id_hash: bytes
     created_at: datetime
     last_seen_at: datetime
     expires_at: datetime
+    authenticated_at: datetime
+    renew: bool
+    previous_until: datetime | None
     user_id: int
     username: str
     display_name: str
@@ -67,7 +72,6 @@ class ListedSession(Struct, frozen=True):
     expires_at: datetime
     address: str
     user_agent: str
-    id_hash: bytes
 
 
 async def add_session(connection: Connection, id_hash: bytes, login: Login, until: datetime) -> None:
@@ -75,9 +79,9 @@ async def add_session(connection: Connection, id_hash: bytes, login: Login, unti
     await connection.execute("delete from user_session where expires_at <= $1", login.now)
     await connection.execute(
         """insert into user_session
-             (id_hash, user_id, created_at, last_seen_at, expires_at, address, user_agent,
+             (id_hash, user_id, created_at, last_seen_at, authenticated_at, expires_at, address, user_agent,
               issuer, subject, provider_sid, logout_hint, notice)
-           values ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9, $10, coalesce($11, ''))""",
+           values ($1, $2, $3, $3, $3, $4, $5, $6, $7, $8, $9, $10, coalesce($11, ''))""",
         id_hash,
         login.user_id,
         login.now,
@@ -88,14 +92,16 @@ async def add_session(connection: Connection, id_hash: bytes, login: Login, unti
     )
 
 
-async def find_session(connection: Connection, id_hash: bytes) -> FoundSession | None:
+async def find_session(connection: Connection, id_hash: bytes, now: datetime) -> FoundSession | None:
     """Return a session and its user, unless the account is disabled."""
     row = await connection.fetchrow(
-        f"""select s.created_at, s.last_seen_at, s.expires_at, u.id, u.username, u.display_name, {BINDINGS},
-              s.notice
+        f"""select s.id, s.id_hash, s.created_at, s.last_seen_at, s.expires_at, s.authenticated_at, s.renew,
+              s.previous_until, u.id, u.username, u.display_name, {BINDINGS}, s.notice
             from user_session s join app_user u on u.id = s.user_id
-            where s.id_hash = $1 and u.disabled_at is null""",  # noqa: S608 - a constant
+            where (s.id_hash = $1 or s.previous_hash = $1 and s.previous_until > $2)
+              and u.disabled_at is null""",  # noqa: S608 - a constant
         id_hash,
+        now,
     )
     return FoundSession(*row) if row else None
 
@@ -109,6 +115,34 @@ async def touch_session(connection: Connection, id_hash: bytes, now: datetime, u
         now,
         until,
     )
+
+
+async def renew_session(
+    connection: Connection,
+    id_hash: bytes,
+    renewed: bytes,
+    until: datetime,
+    authenticated_at: datetime | None = None,
+) -> bool:
+    """Give a session another id; the present one stays valid until a moment. False when it was done before.
+
+    Without `authenticated_at` only a session that has to be renewed gets one.
+    """
+    done = await connection.execute(
+        """update user_session set id_hash = $2, previous_hash = id_hash, previous_until = $3, renew = false,
+             authenticated_at = coalesce($4, authenticated_at)
+           where id_hash = $1 and (renew or $4::timestamptz is not null)""",
+        id_hash,
+        renewed,
+        until,
+        authenticated_at,
+    )
+    return rows_of(done) == 1
+
+
+async def renew_all(connection: Connection, user_id: int) -> None:
+    """Let the next request of each session of a user bring it another id."""
+    await connection.execute("update user_session set renew = true where user_id = $1", user_id)
 
 
 class Owner(NamedTuple):
@@ -163,10 +197,10 @@ async def delete_by_id(connection: Connection, session_id: int, owner: int | Non
     return [Owner(*row) for row in await connection.fetch(ENDED.format(chosen), session_id, owner)]
 
 
-async def delete_of_user(connection: Connection, username: str, but: bytes | None = None) -> list[Owner]:
+async def delete_of_user(connection: Connection, username: str, but: int | None = None) -> list[Owner]:
     """End all sessions of a user except one; return them."""
     chosen = """s.user_id = (select id from app_user where username = $1)
-      and ($2::bytea is null or s.id_hash <> $2)"""
+      and ($2::bigint is null or s.id <> $2)"""
     return [Owner(*row) for row in await connection.fetch(ENDED.format(chosen), username, but)]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Path, Query, Request
 
-from santaserver.authorization import signed_in
+from santaserver.authorization import in_person
 from santaserver.current_user import User
 from santaserver.deps import ConnectionDep, CurrentUser, NowDep, StateDep, request_info
 from santaserver.errors import Forbidden, NotFound, Unauthorized, responses
@@ -13,15 +13,13 @@ from santaserver.inputs import MAX_ROW_ID
 from santaserver.outbox import discard
 from santaserver.permissions import Permission
 from santaserver.routing import AreaRouter
-from santaserver.session_cookie import read_session_cookie
 from santaserver.users import session_repository as repository
 from santaserver.users.schemas import EndedSessions, Session, SessionList
 from santaserver.users.session_audit import record_ended
-from santaserver.users.sessions import hash_token
 
 router = AreaRouter(prefix="/sessions", tags=["sessions"], responses=responses(Unauthorized))
 
-OWN = signed_in("their own; of others with `session:write`")
+OWN = in_person("their own; of others with `session:write`")
 
 Username = Annotated[str | None, Query(description="User name; without it, your own", max_length=200)]
 
@@ -35,14 +33,12 @@ def _whose(user: User, username: str | None, permission: Permission) -> str:
 
 
 @router.get(
-    "", dependencies=[signed_in("their own; of others with `session:read`")], responses=responses(Forbidden)
+    "", dependencies=[in_person("their own; of others with `session:read`")], responses=responses(Forbidden)
 )
 async def list_sessions(
     connection: ConnectionDep,
     user: CurrentUser,
     now: NowDep,
-    state: StateDep,
-    request: Request,
     username: Username = None,
     everybody: Annotated[bool, Query(description="Those of all users; needs `session:read`")] = False,
 ) -> SessionList:
@@ -50,12 +46,11 @@ async def list_sessions(
     if everybody:
         user.require(Permission.SESSION_READ)
     whose = None if everybody else _whose(user, username, Permission.SESSION_READ)
-    own = hash_token(read_session_cookie(request.cookies, state.settings) or "")
     rows = await repository.list_sessions(connection, now, whose)
     items = [
         Session(
             **{name: getattr(row, name) for name in Session.model_fields if name != "current"},
-            current=row.id_hash == own,
+            current=row.id == user.session,
         )
         for row in rows
     ]
@@ -91,10 +86,9 @@ async def end_sessions(
     username: Username = None,
 ) -> EndedSessions:
     """End all sessions of a user except the one that asks."""
-    own = hash_token(read_session_cookie(request.cookies, state.settings) or "")
     whose = _whose(user, username, Permission.SESSION_WRITE)
     async with state.database.unit_of_work(discard, user.id, request_info(request)) as work:
-        ended = await repository.delete_of_user(work.connection, whose, own)
+        ended = await repository.delete_of_user(work.connection, whose, user.session)
         record_ended(work, ended, user.actor, now)
     state.sessions.ended()
     return EndedSessions(ended=len(ended))

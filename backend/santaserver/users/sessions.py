@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from santaserver import sizes
 from santaserver.cache import CacheMemory, LruCache
-from santaserver.current_user import User, user_with
+from santaserver.current_user import Access, User, user_with
 from santaserver.db import Connection, Database
 from santaserver.settings import SecuritySettings
 from santaserver.users import session_repository as repository
@@ -22,6 +22,8 @@ TOUCH_INTERVAL = timedelta(minutes=1)
 """A session in use is prolonged at most this often."""
 SESSION_SIZE = 3600
 """Bytes of a session and its user with all permissions, roughly."""
+RENEWAL_GRACE = timedelta(seconds=30)
+"""The id before a renewal is valid this long, for requests that are under way."""
 BINDING_SIZE = 600
 """Bytes of one more role, roughly."""
 STRANGERS = "session look-ups"
@@ -103,7 +105,7 @@ class Sessions:
         hashed = hash_token(token)
         session = self._known.get(hashed)
         if session is None or session.expires_at <= now or not self._is_true(session):
-            session = await self._look_up(hashed)
+            session = await self._look_up(hashed, now)
             if session is None or session.expires_at <= now:
                 return None
         if in_use and now - session.last_seen_at >= TOUCH_INTERVAL:
@@ -113,7 +115,25 @@ class Sessions:
     def _is_true(self, session: _Session) -> bool:
         return self.watch.still_true(session.read_at, session.generation, time.monotonic())
 
-    async def _look_up(self, hashed: bytes) -> _Session | None:
+    async def renewed(self, token: str, user: int, now: datetime) -> str | None:
+        """Return another id for a session that has to be renewed; None when another request did that."""
+        return await self._renew(token, user, now, None)
+
+    async def reauthenticated(self, token: str, user: int, now: datetime) -> str | None:
+        """Return another id for a session whose user has proved again who it is; None when it has ended."""
+        return await self._renew(token, user, now, now)
+
+    async def _renew(
+        self, token: str, user: int, now: datetime, authenticated_at: datetime | None
+    ) -> str | None:
+        renewed, until = secrets.token_urlsafe(TOKEN_BYTES), now + RENEWAL_GRACE
+        hashed, following = hash_token(token), hash_token(renewed)
+        async with self._database.read(user) as connection:
+            done = await repository.renew_session(connection, hashed, following, until, authenticated_at)
+        self.ended()
+        return renewed if done else None
+
+    async def _look_up(self, hashed: bytes, now: datetime) -> _Session | None:
         """Read a session once, however many requests come with it at the same time.
 
         A look-up that began before a session was ended says nothing about what is true after it.
@@ -121,20 +141,24 @@ class Sessions:
         key = (hashed, self.watch.generation)
         looking = self._looking.get(key)
         if looking is None:
-            looking = asyncio.create_task(self._read(hashed), name="session look-up")
+            looking = asyncio.create_task(self._read(hashed, now), name="session look-up")
             self._looking[key] = looking
             looking.add_done_callback(lambda _: self._looking.pop(key, None))
         return await asyncio.shield(looking)
 
-    async def _read(self, hashed: bytes) -> _Session | None:
+    async def _read(self, hashed: bytes, now: datetime) -> _Session | None:
         read_at, generation = time.monotonic(), self.watch.generation
         async with self._database.read(STRANGERS) as connection:
-            row = await repository.find_session(connection, hashed)
+            row = await repository.find_session(connection, hashed, now)
         if row is None:
             return None
         bindings = bindings_of(row.roles, row.tags, row.tag_names)
-        user = user_with(row.user_id, row.username, row.display_name, bindings, row.notice)
+        current = row.id_hash == hashed
+        access = Access(row.id, row.authenticated_at, renews=row.renew and current)
+        user = user_with(row.user_id, row.username, row.display_name, bindings, row.notice, access=access)
         end = self._lifetime.end(row.created_at, row.last_seen_at, row.expires_at)
+        if not current:
+            end = min(end, row.previous_until or end)
         session = _Session(user, row.created_at, row.last_seen_at, end, read_at, generation)
         self._known.put(hashed, session)
         return session

@@ -15,6 +15,7 @@ FREE_PER_NAME = 5
 FREE_PER_NETWORK = 30
 FREE_PER_ACCOUNT = 100
 FREE_PER_DEVICE = 10
+FREE_TOKENS = 30
 FIRST_DELAY = timedelta(seconds=2)
 LONGEST_DELAY = timedelta(minutes=15)
 MOST_STEPS = 20
@@ -65,6 +66,16 @@ def counters(username: str, network: str, *, known: bool, device: str | None) ->
 def network_counter(network: str) -> Counter:
     """Return the counter of a network, which refuses every name but counts only those that exist."""
     return Counter(f"network:{network}", FREE_PER_NETWORK)
+
+
+def token_counter(network: str) -> Counter:
+    """Return the counter of API tokens that were refused."""
+    return Counter(f"token:{network}", FREE_TOKENS)
+
+
+def setup_counter(network: str) -> Counter:
+    """Return the counter of setup links that were not valid."""
+    return Counter(f"setup:{network}", FREE_TOKENS)
 
 
 def waiting_time(failures: int, last_at: datetime, free: int, now: datetime) -> timedelta:

@@ -9,7 +9,7 @@ import httpx
 
 CHANGES = frozenset({"PUT", "PATCH", "DELETE"})
 MONITOR, RELEASE = "/monitor-mode", "/release"
-WITHOUT = ("/api/v1/sessions", "/api/v1/auth")
+WITHOUT = ("/api/v1/sessions", "/api/v1/auth", "/api/v1/tokens")
 """What has no versions."""
 
 

@@ -34,7 +34,9 @@ def watch(response: httpx.Response) -> None:
     path = response.request.url.path
     if path.endswith("/auth/login"):
         remember(_text_of(response.request.read(), "password"))
-    elif path.endswith("/enrollments") and response.request.method == "POST":
+    elif response.request.method == "POST" and (
+        path.endswith("/enrollments") or path.startswith("/api/v1/tokens")
+    ):
         remember(_text_of(response.read(), "secret"))
 
 

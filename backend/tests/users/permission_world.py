@@ -99,6 +99,9 @@ class World:
             values["passing"] = str(self._made("/tags", {"name": f"passing{next(self._new)}"}))
         if "{spare}" in wanted:
             self.admin.put(f"/api/v1/tags/{self.tags[side]}/members/{values['spare']}")
+        if "{person}" in wanted:
+            named = {"username": f"person{next(self._new)}", "roles": []}
+            values["person"] = str(self._made("/users", named))
         if "{leaving}" in wanted:
             values["leaving"] = str(self._made("/enrollments", {"label": "leaving"}))
         if "{old}" in wanted:

@@ -37,6 +37,8 @@ export const eventsLink = (filters: EventFilters & { event?: number } = {}) =>
   resolve(`/(console)/events${query(filters)}`);
 export const fileAccessesLink = (filters: FileAccessFilters = {}) =>
   resolve(`/(console)/events/file-accesses${query(filters)}`);
+export const peopleLink = () => resolve('/(console)/people');
+export const accountLink = () => resolve('/(console)/account');
 export const auditLink = () => resolve('/(console)/audit');
 export const agentAuditsLink = () => resolve('/(console)/events/agents');
 export const programsLink = (filters: ProgramFilters = {}) =>

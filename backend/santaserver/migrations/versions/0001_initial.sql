@@ -9,11 +9,14 @@ create table app_user (
   id bigint generated always as identity primary key,
   username text not null check (username = lower(username) and username <> ''),
   display_name text not null,
+  kind text not null default 'person' check (kind in ('person', 'service')),
   password_hash text,
   created_at timestamptz not null default now(),
   disabled_at timestamptz,
-  unique (username)
+  unique (username),
+  check (kind = 'person' or password_hash is null)
 );
+comment on column app_user.kind is 'A service account has no password and no sessions: programs use its tokens.';
 
 create table user_session (
   id_hash bytea primary key check (octet_length(id_hash) = 32),
@@ -24,12 +27,19 @@ create table user_session (
   id bigint generated always as identity unique,
   address text not null default '',
   user_agent text not null default '',
+  authenticated_at timestamptz not null,
+  previous_hash bytea unique check (octet_length(previous_hash) = 32),
+  previous_until timestamptz check ((previous_until is null) = (previous_hash is null)),
+  renew boolean not null default false,
   issuer text,
   subject text check ((subject is null) = (issuer is null)),
   provider_sid text,
   logout_hint text,
   notice text not null default ''
 );
+comment on column user_session.authenticated_at is 'When the user last proved who it is: at the login, or since.';
+comment on column user_session.previous_hash is 'The id before the last renewal, for requests that were under way.';
+comment on column user_session.renew is 'Whether the next request gets a new id, since what the user may do has changed.';
 comment on column user_session.issuer is 'The identity provider whose session this one belongs to; null for a local account';
 create index user_session_provider on user_session (issuer, provider_sid) where issuer is not null;
 create index user_session_user on user_session (user_id);
@@ -45,8 +55,49 @@ create trigger session_ended after delete on user_session
   for each row execute function santaserver_session_changed();
 create trigger session_shortened after update of expires_at on user_session
   for each row when (new.expires_at < old.expires_at) execute function santaserver_session_changed();
+create trigger session_renewed after update of id_hash, authenticated_at, renew on user_session
+  for each row execute function santaserver_session_changed();
 create trigger session_user_changed
   after delete or update of username, display_name, password_hash, disabled_at on app_user
+  for each row execute function santaserver_session_changed();
+
+create table setup_link (
+  secret_hash bytea primary key check (octet_length(secret_hash) = 32),
+  user_id bigint references app_user on delete cascade,
+  created_at timestamptz not null,
+  expires_at timestamptz not null,
+  unique nulls not distinct (user_id)
+);
+comment on table setup_link is
+  'Links with which a user sets the password, once; without a user it makes the first administrator.';
+
+create table api_token (
+  id bigint generated always as identity primary key,
+  user_id bigint not null references app_user on delete cascade,
+  name text not null check (name <> ''),
+  hint text not null,
+  secret_hash bytea not null unique check (octet_length(secret_hash) = 32),
+  previous_hash bytea unique check (octet_length(previous_hash) = 32),
+  previous_until timestamptz check ((previous_until is null) = (previous_hash is null)),
+  previous_used_at timestamptz,
+  permissions text[] not null check (cardinality(permissions) > 0),
+  tag_ids bigint[] check (cardinality(tag_ids) > 0),
+  networks text[] not null default '{}',
+  created_at timestamptz not null,
+  created_by bigint references app_user on delete set null,
+  rotated_at timestamptz,
+  expires_at timestamptz not null check (expires_at > created_at),
+  revoked_at timestamptz,
+  last_used_at timestamptz,
+  last_address text not null default ''
+);
+comment on column api_token.hint is 'The beginning of the token, which tells it from others; the rest is only stored as a hash.';
+comment on column api_token.previous_hash is 'The secret before the last rotation, valid until previous_until.';
+comment on column api_token.tag_ids is 'Limits it to what has one of these tags; null: as far as its owner reaches.';
+create unique index api_token_name on api_token (user_id, lower(name)) where revoked_at is null;
+create index api_token_user on api_token (user_id, id);
+create trigger session_token_changed
+  after delete or update of secret_hash, previous_hash, previous_until, expires_at, revoked_at on api_token
   for each row execute function santaserver_session_changed();
 
 -- People who sign in through an identity provider. What never changes identifies them, names are only shown.

@@ -23,6 +23,11 @@ export function loginState(options: CallOptions = {}): Promise<LoginState> {
   return unwrap(api.GET('/api/v1/auth/state', options));
 }
 
+/** Proves again who is logged in; the session gets another id. */
+export async function reauthenticate(password: string): Promise<void> {
+  await unwrap(api.POST('/api/v1/auth/reauthenticate', { body: { password } }));
+}
+
 /** Changes the own password; returns how many other sessions were ended. */
 export async function changePassword(current: string, next: string): Promise<number> {
   const body = { current_password: current, new_password: next };

@@ -4,6 +4,7 @@ import createClient from 'openapi-fetch';
 import { fillPath } from '../domain/paths.ts';
 import { confirming } from './confirm.ts';
 import { asApiError, errorFromResponse } from './errors.ts';
+import { freshening } from './fresh.ts';
 import { guardMiddleware } from './guard.ts';
 import type { paths } from './schema.ts';
 
@@ -47,7 +48,7 @@ export async function unwrap<T>(call: Promise<Answer<T>>): Promise<T> {
   throw errorFromResponse(answer.response.status, answer.error);
 }
 
-api.use(guardMiddleware, confirming, {
+api.use(guardMiddleware, confirming, freshening, {
   onResponse({ request, response }) {
     const loggingIn = request.url.includes('/auth/');
     if (response.status === 401 && !loggingIn) loggedOut();

@@ -120,8 +120,6 @@ export interface paths {
         /**
          * Logout
          * @description End the session; without one there is nothing to do.
-         *
-         *     After a sign-in through an identity provider, the response says where to end the session there.
          */
         post: operations["logout"];
         delete?: never;
@@ -150,106 +148,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/auth/methods": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Login Methods
-         * @description Show how people can log in.
-         */
-        get: operations["login_methods"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/auth/oidc/backchannel": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Backchannel Logout
-         * @description End the sessions that the form's `logout_token` names (OpenID Connect Back-Channel Logout).
-         */
-        post: operations["backchannel_logout"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/auth/oidc/callback": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Finish Sign In
-         * @description Take the browser back from the identity provider and open a session, whose id is set as a cookie.
-         */
-        get: operations["finish_sign_in"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/auth/oidc/frontchannel": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Frontchannel Logout
-         * @description End the sessions that belong to `sid` at the provider `iss`; the response is always the same.
-         */
-        get: operations["frontchannel_logout"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/auth/oidc/start": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Start Sign In
-         * @description Send the browser to the identity provider.
-         */
-        get: operations["start_sign_in"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/auth/password": {
         parameters: {
             query?: never;
@@ -264,6 +162,26 @@ export interface paths {
          * @description Change the own password, with the present one; all other sessions of the user end.
          */
         post: operations["change_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/reauthenticate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reauthenticate
+         * @description Prove again who you are, as changes of users, roles and tokens demand; the session gets another id.
+         */
+        post: operations["reauthenticate"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1191,6 +1109,46 @@ export interface paths {
         patch: operations["patch_layer_settings"];
         trace?: never;
     };
+    "/api/v1/setup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Use Setup Link
+         * @description Choose a password with a setup link, which ends by that, and open a session.
+         */
+        post: operations["use_setup_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/setup/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read Setup Link
+         * @description Show what a setup link is for; it stays valid.
+         */
+        post: operations["read_setup_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tags": {
         parameters: {
             query?: never;
@@ -1359,6 +1317,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Tokens
+         * @description List your own tokens, those of a user, or those of all owners of a kind; revoked ones are left out.
+         */
+        get: operations["list_tokens"];
+        put?: never;
+        /**
+         * Create Token
+         * @description Create a token; its secret is shown this once.
+         */
+        post: operations["create_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{token_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Token
+         * @description Show a token, also one that was revoked.
+         */
+        get: operations["get_token"];
+        put?: never;
+        post?: never;
+        /**
+         * Revoke Token
+         * @description Revoke a token for good, within seconds everywhere.
+         */
+        delete: operations["revoke_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{token_id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate Token
+         * @description Give a token another secret, shown this once; the present one can stay valid for a while.
+         */
+        post: operations["rotate_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -1397,7 +1423,11 @@ export interface paths {
         get: operations["get_user"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Delete User
+         * @description Delete a user, with sessions and API tokens. To keep the name in lists, disable the user instead.
+         */
+        delete: operations["delete_user"];
         options?: never;
         head?: never;
         /**
@@ -1405,6 +1435,26 @@ export interface paths {
          * @description Change a user: name, password, roles, or whether it may log in. An administrator always stays.
          */
         patch: operations["update_user"];
+        trace?: never;
+    };
+    "/api/v1/users/{user_id}/setup-link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create Setup Link
+         * @description Make a link with which the user chooses a password, once; an earlier link ends.
+         */
+        post: operations["create_setup_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
 }
@@ -1512,7 +1562,7 @@ export interface components {
              * Actor Kind
              * @enum {string}
              */
-            actor_kind: "user" | "token" | "schedule" | "command_line" | "enrollment" | "provider" | "anonymous";
+            actor_kind: "user" | "token" | "schedule" | "command_line" | "enrollment" | "anonymous";
             /**
              * Actor Name
              * @description As it was then; null when the details were erased
@@ -1550,7 +1600,7 @@ export interface components {
              * Object Type
              * @enum {string}
              */
-            object_type: "rule" | "layer" | "tag" | "machine" | "enrollment" | "essential" | "user" | "blocked_contact" | "policy" | "audit" | "schema";
+            object_type: "rule" | "layer" | "tag" | "machine" | "enrollment" | "essential" | "user" | "token" | "blocked_contact" | "policy" | "audit" | "schema";
             /**
              * Policy Seq
              * @description The number of the policy change that this act was part of
@@ -2298,19 +2348,6 @@ export interface components {
             targets: components["schemas"]["TargetExplanation"][];
         };
         /**
-         * FailedSignIn
-         * @description Why a sign-in failed, in words.
-         */
-        FailedSignIn: {
-            /**
-             * Hint
-             * @description What to do about it
-             */
-            hint: string;
-            /** Message */
-            message: string;
-        };
-        /**
          * FieldProblem
          * @description One wrong field of a request.
          */
@@ -2790,17 +2827,6 @@ export interface components {
          */
         LiveMessage: components["schemas"]["Hello"] | components["schemas"]["Lagged"] | components["schemas"]["MachineChanged"] | components["schemas"]["SyncProgress"] | components["schemas"]["SyncSummary"] | components["schemas"]["EventSeen"] | components["schemas"]["RuleChanged"];
         /**
-         * LoggedOut
-         * @description What is left to do after a logout.
-         */
-        LoggedOut: {
-            /**
-             * Continue At
-             * @description Where the browser ends its session at the identity provider
-             */
-            continue_at: string;
-        };
-        /**
          * Login
          * @description A user name and its password.
          */
@@ -2809,21 +2835,6 @@ export interface components {
             password: string;
             /** Username */
             username: string;
-        };
-        /**
-         * LoginMethods
-         * @description How people can log in.
-         */
-        LoginMethods: {
-            /** @description What the code in `failure` means */
-            failure: components["schemas"]["FailedSignIn"] | null;
-            /**
-             * Local
-             * @description Whether there are local accounts with passwords; always true
-             */
-            local: boolean;
-            /** @description Null without one */
-            provider: components["schemas"]["ProviderChoice"] | null;
         };
         /**
          * LoginState
@@ -2928,7 +2939,7 @@ export interface components {
         };
         /**
          * MachineChanged
-         * @description A machine was enrolled, got an order, or was given a tag manually or lost one.
+         * @description A machine was enrolled or got an order.
          */
         MachineChanged: {
             /**
@@ -2940,7 +2951,7 @@ export interface components {
              * Change
              * @enum {string}
              */
-            change: "enrolled" | "clean_sync_ordered" | "monitor_mode_started" | "monitor_mode_ended" | "credential_released" | "credential_release_withdrawn" | "retired" | "restored" | "deleted" | "tag_added" | "tag_removed";
+            change: "enrolled" | "clean_sync_ordered" | "monitor_mode_started" | "monitor_mode_ended" | "credential_released" | "credential_release_withdrawn" | "retired" | "restored" | "deleted";
             /** Hostname */
             hostname: string;
             /** Machine Id */
@@ -3116,11 +3127,6 @@ export interface components {
             pending: number;
             /** Total */
             total: number;
-            /**
-             * Withheld
-             * @description Machines whose tags do not follow their report: what they need would be blocked
-             */
-            withheld: number;
         };
         /**
          * MachinePolicyThen
@@ -3310,7 +3316,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "retired" | "credential_refused" | "credential_released" | "identity_conflict" | "counts_differ" | "tags_withheld" | "client_unknown" | "rules_undelivered" | "settings_undelivered";
+            kind: "retired" | "credential_refused" | "credential_released" | "identity_conflict" | "counts_differ" | "client_unknown" | "rules_undelivered" | "settings_undelivered";
             /** Text */
             text: string;
         };
@@ -3483,6 +3489,16 @@ export interface components {
              */
             next_cursor: string | null;
         };
+        /** Page[Token] */
+        Page_Token_: {
+            /** Items */
+            items: components["schemas"]["Token"][];
+            /**
+             * Next Cursor
+             * @description Pass as `cursor` to get the next rows
+             */
+            next_cursor: string | null;
+        };
         /** Page[UserAccount] */
         Page_UserAccount_: {
             /** Items */
@@ -3597,6 +3613,22 @@ export interface components {
             tags: number[];
         };
         /**
+         * PreviousSecret
+         * @description The secret before the last rotation, while it is still valid.
+         */
+        PreviousSecret: {
+            /**
+             * Last Used At
+             * @description Kept to the minute; null: not since the rotation
+             */
+            last_used_at: string | null;
+            /**
+             * Valid Until
+             * Format: date-time
+             */
+            valid_until: string;
+        };
+        /**
          * ProblemBody
          * @description An error as RFC 9457 describes it.
          */
@@ -3607,6 +3639,12 @@ export interface components {
              * @default null
              */
             changes: components["schemas"]["ChangeNote"][] | null;
+            /**
+             * Code
+             * @description With some problems, for programs: `fresh_login_required` (enter the password again, then repeat the request), `session_required` (no API token may do this)
+             * @default null
+             */
+            code: string | null;
             /**
              * Confirm
              * @description With 409, when the change has to be confirmed: a `ConfirmQuestion`
@@ -3745,20 +3783,12 @@ export interface components {
             team_id: string;
         };
         /**
-         * ProviderChoice
-         * @description An identity provider that people can sign in through.
+         * Reauthentication
+         * @description The proof that it is still the same person.
          */
-        ProviderChoice: {
-            /**
-             * Name
-             * @description What people know it by
-             */
-            name: string;
-            /**
-             * Start
-             * @description Where the browser goes; takes `next`, the page to show afterwards
-             */
-            start: string;
+        Reauthentication: {
+            /** Password */
+            password: string;
         };
         /**
          * RemovedRule
@@ -4469,6 +4499,66 @@ export interface components {
             value: unknown;
         };
         /**
+         * Setup
+         * @description What is chosen with a setup link.
+         */
+        Setup: {
+            /** Password */
+            password: string;
+            /** Secret */
+            secret: string;
+            /**
+             * Username
+             * @description Of the first administrator; others have one
+             */
+            username?: string | null;
+        };
+        /**
+         * SetupLink
+         * @description A link with which a user chooses a password, shown this once.
+         */
+        SetupLink: {
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * Url
+             * @description Only its path and fragment when `PUBLIC_URL` is not set
+             */
+            url: string;
+        };
+        /**
+         * SetupOffer
+         * @description What a valid setup link is for.
+         */
+        SetupOffer: {
+            /** Display Name */
+            display_name: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * Username
+             * @description Whose password is chosen; null: that of a new administrator
+             */
+            username: string | null;
+        };
+        /**
+         * SetupQuestion
+         * @description Which link is meant.
+         */
+        SetupQuestion: {
+            /**
+             * Secret
+             * @description What follows # in the link
+             */
+            secret: string;
+        };
+        /**
          * SignatureClaim
          * @description A signature that some Macs claim for a program.
          */
@@ -5052,6 +5142,137 @@ export interface components {
             rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
         };
         /**
+         * Token
+         * @description An API token without its secret.
+         */
+        Token: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Created By
+             * @description User name; null when created on the command line
+             */
+            created_by: string | null;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * Hint
+             * @description How it begins
+             */
+            hint: string;
+            /** Id */
+            id: number;
+            /** Last Address */
+            last_address: string;
+            /**
+             * Last Used At
+             * @description Kept to the minute
+             */
+            last_used_at: string | null;
+            /** Name */
+            name: string;
+            /** Networks */
+            networks: string[];
+            /**
+             * Owner Disabled
+             * @description Then the token does not work either
+             */
+            owner_disabled: boolean;
+            /**
+             * Owner Kind
+             * @enum {string}
+             */
+            owner_kind: "person" | "service";
+            /** Permissions */
+            permissions: string[];
+            previous: components["schemas"]["PreviousSecret"] | null;
+            /** Revoked */
+            revoked: boolean;
+            /** Rotated At */
+            rotated_at: string | null;
+            /**
+             * Tags
+             * @description null: as far as its owner reaches
+             */
+            tags: string[] | null;
+            /** User Id */
+            user_id: number;
+            /**
+             * Username
+             * @description Its owner
+             */
+            username: string;
+        };
+        /**
+         * TokenCreate
+         * @description A token to create.
+         */
+        TokenCreate: {
+            /**
+             * Expires At
+             * Format: date-time
+             * @description When it ends; in at most 366 days
+             */
+            expires_at: string;
+            /**
+             * Name
+             * @description Unique among the tokens of its owner
+             */
+            name: string;
+            /**
+             * Networks
+             * @description Addresses and networks (CIDR) that may use it; empty: any
+             * @default []
+             */
+            networks: string[];
+            /**
+             * Permissions
+             * @description What it is for: a part of what its owner may do
+             */
+            permissions: components["schemas"]["Permission"][];
+            /**
+             * Tags
+             * @description Limits it to what has one of these tags
+             */
+            tags?: string[] | null;
+            /**
+             * User Id
+             * @description The service account that it is for, which needs `user:write`; null: yourself
+             */
+            user_id?: number | null;
+        };
+        /**
+         * TokenRotate
+         * @description Another secret for a token.
+         */
+        TokenRotate: {
+            /**
+             * Expires At
+             * @description Another end for the token; null: it stays
+             */
+            expires_at?: string | null;
+            /**
+             * Previous Valid Until
+             * @description How long the present secret still works, at most 30 days; null: it ends at once
+             */
+            previous_valid_until?: string | null;
+        };
+        /**
+         * TokenSecret
+         * @description A token with its secret, which is shown this once.
+         */
+        TokenSecret: {
+            /** Secret */
+            secret: string;
+            token: components["schemas"]["Token"];
+        };
+        /**
          * UndeliveredRule
          * @description A rule that the machine's client does not support.
          */
@@ -5125,11 +5346,6 @@ export interface components {
             /** Id */
             id: number;
             /**
-             * Notice
-             * @description What could not be found out when the user signed in: `groups`; null for nothing
-             */
-            notice?: string | null;
-            /**
              * Permissions
              * @description What the user may do, everywhere or for some tags
              */
@@ -5167,10 +5383,25 @@ export interface components {
              * @description For `If-Match`; also another password is another version
              */
             etag: string;
+            /**
+             * Has Password
+             * @description Without one there is nothing to log in with, except elsewhere
+             */
+            has_password: boolean;
             /** Id */
             id: number;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "person" | "service";
             /** Roles */
             roles: components["schemas"]["Grant"][];
+            /**
+             * Setup Until
+             * @description When the setup link of the user ends; null: no link
+             */
+            setup_until: string | null;
             /** Username */
             username: string;
         };
@@ -5185,8 +5416,18 @@ export interface components {
              * @default
              */
             display_name: string;
-            /** Password */
-            password: string;
+            /**
+             * Kind
+             * @description A service account has no password and no sessions: programs use its API tokens
+             * @default person
+             * @enum {string}
+             */
+            kind: "person" | "service";
+            /**
+             * Password
+             * @description Without one, a person gets in with a setup link (`POST /users/{id}/setup-link`)
+             */
+            password?: string | null;
             /** Roles */
             roles: components["schemas"]["RoleGrant"][];
             /**
@@ -5330,7 +5571,7 @@ export interface operations {
                 /** @description The actor's name */
                 actor?: string | null;
                 /** @description The kind of actor */
-                actor_kind?: ("user" | "token" | "schedule" | "command_line" | "enrollment" | "provider" | "anonymous") | null;
+                actor_kind?: ("user" | "token" | "schedule" | "command_line" | "enrollment" | "anonymous") | null;
                 /** @description `next_cursor` of the previous page */
                 cursor?: string | null;
                 /** @description Rows on this page at most */
@@ -5580,15 +5821,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It goes on at the identity provider */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["LoggedOut"];
-                };
-            };
             /** @description Successful Response */
             204: {
                 headers: {
@@ -5618,203 +5850,6 @@ export interface operations {
             };
             /** @description Authentication is required. */
             401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    login_methods: {
-        parameters: {
-            query?: {
-                /** @description Code of a failed sign-in, as the login page is opened with it */
-                failure?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["LoginMethods"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    backchannel_logout: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description The request cannot be understood. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The object does not exist. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    finish_sign_in: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Where the browser goes next */
-            303: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description The request cannot be understood. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description Authentication is required. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The object does not exist. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The identity provider does not answer, or not as it has to */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    frontchannel_logout: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    start_sign_in: {
-        parameters: {
-            query?: {
-                /** @description Path of the page to show afterwards; any other becomes / */
-                next?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Where the browser goes next */
-            303: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description The object does not exist. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller sent too many requests. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The identity provider does not answer, or not as it has to */
-            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5855,8 +5890,75 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
             /** @description The request conflicts with what is stored. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller sent too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    reauthenticate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reauthentication"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9914,6 +10016,117 @@ export interface operations {
             };
         };
     };
+    use_setup_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Setup"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller sent too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    read_setup_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetupQuestion"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SetupOffer"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller sent too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     list_tags: {
         parameters: {
             query?: never;
@@ -10950,6 +11163,325 @@ export interface operations {
             };
         };
     };
+    list_tokens: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the previous page */
+                cursor?: string | null;
+                /** @description Tokens of all persons or all service accounts; needs `user:read` */
+                kind?: ("person" | "service") | null;
+                /** @description Rows on this page at most */
+                limit?: number;
+                /** @description Tokens of this user; needs `user:read` */
+                user_id?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Token_"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenSecret"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Token"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    revoke_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    rotate_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenRotate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenSecret"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     list_users: {
         parameters: {
             query?: {
@@ -11131,6 +11663,101 @@ export interface operations {
             };
         };
     };
+    delete_user: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
+            path: {
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     update_user: {
         parameters: {
             query?: never;
@@ -11223,6 +11850,73 @@ export interface operations {
             };
             /** @description The request must say which version it changes, in `If-Match`. */
             428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_setup_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SetupLink"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

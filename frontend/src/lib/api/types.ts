@@ -7,6 +7,18 @@ export type User = Schemas['User'];
 export type Permission = Schemas['Permission'];
 export type LoginMethods = Schemas['LoginMethods'];
 export type LoginState = Schemas['LoginState'];
+/** A user as those see it who manage users. */
+export type UserAccount = Schemas['UserAccount'];
+export type UserCreate = Schemas['UserCreate'];
+export type UserUpdate = Schemas['UserUpdate'];
+/** A role to give. */
+export type RoleGrant = Schemas['RoleGrant'];
+export type SetupLink = Schemas['SetupLink'];
+export type SetupOffer = Schemas['SetupOffer'];
+export type Session = Schemas['Session'];
+export type Token = Schemas['Token'];
+export type TokenCreate = Schemas['TokenCreate'];
+export type TokenSecret = Schemas['TokenSecret'];
 export type BlockedProgram = Schemas['BlockedProgram'];
 /** The contact for questions about a blocked program. */
 export type Contact = Schemas['Contact'];

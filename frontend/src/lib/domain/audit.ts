@@ -21,6 +21,7 @@ const OBJECTS: Record<AuditedAct['object_type'], string> = {
   enrollment: 'Enrollments',
   essential: 'Essentials',
   user: 'Users and sessions',
+  token: 'API tokens',
   blocked_contact: 'Contact',
   audit: 'Audit log',
   schema: 'Schema',

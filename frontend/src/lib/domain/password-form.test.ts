@@ -15,7 +15,7 @@ describe('the form for another password', () => {
   it.each([
     [emptyPasswordForm(), ['current_password', 'new_password']],
     [{ ...GOOD, new_password: 'too short', again: 'too short' }, ['new_password']],
-    [{ ...GOOD, new_password: '🔑'.repeat(11), again: '🔑'.repeat(11) }, ['new_password']],
+    [{ ...GOOD, new_password: '🔑'.repeat(14), again: '🔑'.repeat(14) }, ['new_password']],
     [{ ...GOOD, new_password: GOOD.current_password }, ['new_password']],
     [{ ...GOOD, again: 'another long on' }, ['again']],
   ])('names what is wrong in %o', (form, fields) => {

@@ -11,7 +11,7 @@ export interface PasswordForm {
 type PasswordMistakes = Partial<Record<keyof PasswordForm, string>>;
 
 /** Characters of the shortest password, as the server has it. */
-const SHORTEST = 12;
+const SHORTEST = 15;
 
 export function emptyPasswordForm(): PasswordForm {
   return { current_password: '', new_password: '', again: '' };

@@ -6,6 +6,7 @@ import type { RouteId } from '$app/types';
 export const ROUTES = [
   '/(console)',
   '/(console)/[...rest]',
+  '/(console)/account',
   '/(console)/audit',
   '/(console)/enrollments',
   '/(console)/essentials',
@@ -14,6 +15,7 @@ export const ROUTES = [
   '/(console)/events/file-accesses',
   '/(console)/machines',
   '/(console)/machines/[...id]',
+  '/(console)/people',
   '/(console)/programs',
   '/(console)/rules',
   '/(console)/rules/files',

@@ -6,6 +6,7 @@ import {
   eventsLink,
   machinesLink,
   overviewLink,
+  peopleLink,
   programsLink,
   rulesLink,
   settingsLink,
@@ -32,6 +33,7 @@ export const NAVIGATION: readonly NavigationEntry[] = [
   { label: 'Programs', href: programsLink(), icon: 'program', needs: 'program:read' },
   { label: 'Enrollments', href: enrollmentsLink(), icon: 'key', needs: 'enrollment:read' },
   { label: 'Essentials', href: essentialsLink(), icon: 'lock', needs: 'essential:read' },
+  { label: 'People', href: peopleLink(), icon: 'people', needs: 'user:read' },
   { label: 'Audit log', href: auditLink(), icon: 'log', needs: 'audit:read' },
   { label: 'Settings', href: settingsLink(), icon: 'settings', needs: 'settings:read' },
 ];

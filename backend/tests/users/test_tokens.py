@@ -1,0 +1,526 @@
+"""API tokens: what they may do, how they end, and that they are no way to more."""
+
+import re
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from santaserver.permissions import Permission
+from santaserver.scope import EVERYWHERE, Scope
+from santaserver.tokens.limits import NEVER, is_allowed, known_permissions, narrowed, parse_network
+from santaserver.tokens.secret import is_well_formed, new_token
+from tests.conftest import ADMIN, add_user
+from tests.live.sockets import closed
+from tests.support.postgres import execute, fetch, value
+from tests.support.rest_client import RestClient
+from tests.support.server import RunningServer
+
+TOKENS = "/api/v1/tokens"
+RULE = {"rule_type": "BINARY", "policy": "BLOCKLIST"}
+
+
+def create(client: httpx.Client, server: RunningServer, **fields: Any) -> httpx.Response:  # noqa: ANN401
+    body = {
+        "name": "ci",
+        "permissions": ["rule:read", "rule:write"],
+        "expires_at": (server.clock() + timedelta(days=30)).isoformat(),
+        **fields,
+    }
+    return client.post(TOKENS, json=body)
+
+
+def made(client: httpx.Client, server: RunningServer, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+    response = create(client, server, **fields)
+    assert response.status_code == httpx.codes.CREATED, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def bearer(server: RunningServer, secret: str) -> RestClient:
+    return server.client(Authorization=f"Bearer {secret}")
+
+
+@pytest.fixture
+def service(admin: httpx.Client) -> int:
+    """Return the number of a service account that may change rules."""
+    body = {"username": "deploy", "kind": "service", "roles": [{"role": "operator"}]}
+    response = admin.post("/api/v1/users", json=body)
+    assert response.status_code == httpx.codes.CREATED, response.text
+    number: int = response.json()["id"]
+    return number
+
+
+@pytest.fixture
+def other_worker(server: RunningServer) -> Iterator[RunningServer]:
+    """Another worker on the same database, with the same clock."""
+    with RunningServer(server.dsn, clock=server.clock) as running:
+        yield running
+
+
+# The text of a token
+
+
+@pytest.mark.parametrize(("kind", "prefix"), [("person", "santa_u_"), ("service", "santa_s_")])
+def test_a_token_is_recognized_by_its_form(kind: Any, prefix: str) -> None:  # noqa: ANN401
+    token = new_token(kind)
+    assert re.fullmatch(prefix + "[0-9A-Za-z]{38}", token)
+    assert is_well_formed(token)
+    assert token != new_token(kind)
+    last = "a" if token[-1] != "a" else "b"
+    for wrong in (
+        token[:-1] + last,
+        token[:-1],
+        token + "0",
+        token.upper(),
+        token[:20] + "é" + token[21:],
+        "",
+    ):
+        assert not is_well_formed(wrong)
+    swapped = token.replace("santa_u_", "santa_s_") if kind == "person" else token.replace("_s_", "_u_")
+    assert not is_well_formed(swapped)
+
+
+def test_what_a_token_reaches_is_what_it_and_its_owner_reach() -> None:
+    rule, user = Permission.RULE_WRITE, Permission.USER_READ
+    lab = Scope(frozenset({1, 2}))
+    assert narrowed(rule, None, None) is None
+    assert narrowed(rule, None, [1]) is None
+    assert narrowed(rule, EVERYWHERE, None) == EVERYWHERE
+    assert narrowed(rule, lab, None) == lab
+    assert narrowed(rule, EVERYWHERE, [3]) == Scope(frozenset({3}))
+    assert narrowed(rule, lab, [2, 3]) == Scope(frozenset({2}))
+    assert narrowed(rule, lab, [3]) is None
+    assert narrowed(user, EVERYWHERE, None) == EVERYWHERE
+    assert narrowed(user, EVERYWHERE, [1]) is None
+    assert known_permissions(["rule:read", "rule:paint", *NEVER]) == {Permission.RULE_READ}
+
+
+@pytest.mark.parametrize(
+    ("networks", "address", "allowed"),
+    [
+        ([], "203.0.113.9", True),
+        (["203.0.113.0/24"], "203.0.113.9", True),
+        (["203.0.113.0/24"], "203.0.114.9", False),
+        (["203.0.113.9"], "203.0.113.9", True),
+        (["203.0.113.0/24"], "::ffff:203.0.113.9", True),
+        (["203.0.113.0/24"], "2001:db8::1", False),
+        (["2001:db8::/32", "10.0.0.0/8"], "2001:db8:1::7", True),
+        (["2001:db8::/32", "10.0.0.0/8"], "10.9.8.7", True),
+        (["fe80::/10"], "fe80::1%eth0", True),
+        (["0.0.0.0/0"], "unknown", False),
+        (["0.0.0.0/0"], "", False),
+    ],
+)
+def test_networks(networks: list[str], address: str, allowed: bool) -> None:
+    assert is_allowed([parse_network(one) for one in networks], address) is allowed
+
+
+# Using one
+
+
+def test_a_token_is_shown_once_and_works_for_what_it_was_made_for(
+    server: RunningServer, admin: httpx.Client
+) -> None:
+    answer = made(admin, server)
+    token, secret = answer["token"], answer["secret"]
+    assert secret.startswith(token["hint"])
+    assert (token["owner_kind"], token["username"], token["last_used_at"]) == ("person", "admin", None)
+    for response in (admin.get(TOKENS), admin.get(f"{TOKENS}/{token['id']}")):
+        assert secret not in response.text
+        assert secret[12:] not in response.text
+    dumped = str(fetch(server.dsn, "select * from api_token")) + str(
+        fetch(server.dsn, "select * from audit_log")
+    )
+    assert secret not in dumped
+    with bearer(server, secret) as client:
+        rule = client.post("/api/v1/rules", json={**RULE, "identifier": "ab" * 32})
+        assert rule.status_code == httpx.codes.CREATED, rule.text
+        assert rule.json()["created_by"] == "admin"
+        assert client.get("/api/v1/rules").status_code == httpx.codes.OK
+        refused = client.get("/api/v1/machines")
+        assert refused.status_code == httpx.codes.FORBIDDEN
+        assert "the token was made without it" in refused.json()["detail"]
+        assert client.get("/api/v1/auth/me").json()["permissions"] == ["rule:read", "rule:write"]
+        changed = client.patch(f"/api/v1/rules/{rule.json()['id']}", json={"comment": "by a program"})
+        assert changed.status_code == httpx.codes.OK, changed.text
+    entry = fetch(server.dsn, "select * from audit_log where action = 'rule_created'")[0]
+    assert (entry["actor_kind"], entry["actor_name"]) == ("token", "admin (token ci)")
+    said = value(
+        server.dsn, "select body #>> '{actor,token}' from audit_leaf where body->>'action' = 'rule_created'"
+    )
+    assert said == str(token["id"])
+
+
+def test_a_request_with_a_token_needs_no_origin_and_ignores_cookies(
+    server: RunningServer, admin: httpx.Client, viewer: httpx.Client
+) -> None:
+    secret = made(admin, server)["secret"]
+    headers = {
+        "Authorization": f"bearer {secret}",
+        "Origin": "https://evil.test",
+        "Sec-Fetch-Site": "cross-site",
+    }
+    rule = {**RULE, "identifier": "cd" * 32}
+    assert viewer.post("/api/v1/rules", json=rule, headers=headers).status_code == httpx.codes.CREATED
+    wrong = {"Authorization": f"Bearer {new_token('person')}"}
+    assert admin.get("/api/v1/rules", headers=wrong).status_code == httpx.codes.UNAUTHORIZED
+    basic = {"Authorization": "Basic YWRtaW46eA=="}  # of a proxy in front, perhaps
+    assert admin.get("/api/v1/rules", headers=basic).status_code == httpx.codes.OK
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["-", "x", "santa_u_", "santa_u_" + "0" * 38, "santa_x_" + "a" * 38, "a" * 5000, "santa_u_é"],
+)
+def test_what_is_no_token_is_refused(server: RunningServer, secret: str) -> None:
+    with server.client() as client:
+        header = f"Bearer {secret}".encode()
+        response = client.get("/api/v1/rules", headers=[(b"Authorization", header)])
+    assert response.status_code == httpx.codes.UNAUTHORIZED
+    assert response.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_last_use_is_stored_once_a_minute(server: RunningServer, admin: httpx.Client) -> None:
+    answer = made(admin, server)
+    path = f"{TOKENS}/{answer['token']['id']}"
+    seen = []
+    for ahead, address in ((0, "203.0.113.1"), (0, "203.0.113.2"), (61, "203.0.113.3"), (0, "203.0.113.4")):
+        server.clock.advance(seconds=ahead)
+        with bearer(server, answer["secret"]) as client:
+            client.get("/api/v1/rules", headers={"X-Real-IP": address}).raise_for_status()
+        token = admin.get(path).json()
+        seen.append((token["last_used_at"], token["last_address"]))
+    assert [address for _, address in seen] == ["203.0.113.1", "203.0.113.1", "203.0.113.3", "203.0.113.3"]
+    assert seen[0] == seen[1] < seen[2] == seen[3]
+
+
+def test_a_token_works_only_from_its_networks(server: RunningServer, admin: httpx.Client) -> None:
+    secret = made(admin, server, networks=["203.0.113.0/24", "2001:db8::/32"])["secret"]
+    with bearer(server, secret) as client:
+        for address, status in (
+            ("203.0.113.77", 200),
+            ("2001:db8::5", 200),
+            ("203.0.112.1", 401),
+            ("10.0.0.1", 401),
+        ):
+            response = client.get("/api/v1/rules", headers={"X-Real-IP": address})
+            assert response.status_code == status, address
+    entry = fetch(server.dsn, "select * from audit_log where action = 'token_refused' order by id")[0]
+    assert (entry["address"], entry["actor_kind"]) == ("203.0.112.1", "anonymous")
+
+
+# How one ends
+
+
+def dies(clients: list[RestClient]) -> None:
+    for client in clients:
+        assert client.get("/api/v1/rules").status_code == httpx.codes.UNAUTHORIZED
+
+
+@pytest.mark.parametrize("way", ["revoked", "expired", "disabled", "deleted", "in the database"])
+def test_a_token_ends_at_once_in_all_workers(
+    server: RunningServer, other_worker: RunningServer, admin: httpx.Client, service: int, way: str
+) -> None:
+    answer = made(admin, server, user_id=service)
+    number, secret = answer["token"]["id"], answer["secret"]
+    with bearer(server, secret) as one, bearer(other_worker, secret) as other:
+        for client in (one, other):
+            assert client.get("/api/v1/rules").status_code == httpx.codes.OK
+        if way == "revoked":
+            assert admin.delete(f"{TOKENS}/{number}").status_code == httpx.codes.NO_CONTENT
+        elif way == "expired":
+            server.clock.advance(days=31)
+        elif way == "disabled":
+            assert (
+                admin.patch(f"/api/v1/users/{service}", json={"disabled": True}).status_code == httpx.codes.OK
+            )
+        elif way == "deleted":
+            assert admin.delete(f"/api/v1/users/{service}").status_code == httpx.codes.NO_CONTENT
+        else:
+            execute(server.dsn, "update api_token set revoked_at = now()")
+        if way != "in the database":
+            assert one.get("/api/v1/rules").status_code == httpx.codes.UNAUTHORIZED
+        wait_until_dead(one, other)
+
+
+def wait_until_dead(*clients: RestClient) -> None:
+    """Ask until no client is let in; the promise is five seconds, a loaded test machine gets thirty."""
+    deadline = time.monotonic() + 30
+    for client in clients:
+        while client.get("/api/v1/rules").status_code != httpx.codes.UNAUTHORIZED:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def test_a_disabled_owner_who_is_enabled_again_has_the_tokens_again(
+    server: RunningServer, admin: httpx.Client, service: int
+) -> None:
+    secret = made(admin, server, user_id=service)["secret"]
+    with bearer(server, secret) as client:
+        for disabled, status in ((True, 401), (False, 200)):
+            admin.patch(f"/api/v1/users/{service}", json={"disabled": disabled}).raise_for_status()
+            assert client.get("/api/v1/rules").status_code == status
+
+
+def test_what_the_owner_loses_the_token_loses(
+    server: RunningServer, admin: httpx.Client, service: int
+) -> None:
+    admin.post("/api/v1/tags", json={"name": "lab"})
+    secret = made(admin, server, user_id=service)["secret"]
+    rule = {**RULE, "identifier": "ef" * 32}
+    with bearer(server, secret) as client:
+        for roles, read, write in (
+            ([{"role": "viewer"}], 200, 403),
+            ([{"role": "operator", "tag": "lab"}], 200, 404),
+            ([], 403, 403),
+            ([{"role": "admin"}], 200, 201),
+        ):
+            admin.patch(f"/api/v1/users/{service}", json={"roles": roles}).raise_for_status()
+            assert client.get("/api/v1/rules").status_code == read, roles
+            assert client.post("/api/v1/rules", json=rule).status_code == write, roles
+            assert client.get("/api/v1/machines").status_code == 403  # the token was not made for it
+
+
+def test_a_token_for_a_tag_reaches_only_what_has_the_tag(server: RunningServer, admin: httpx.Client) -> None:
+    for name in ("lab", "office"):
+        admin.post("/api/v1/tags", json={"name": name})
+    secret = made(admin, server, tags=["LAB"])["secret"]
+    with bearer(server, secret) as client:
+        statuses = [
+            client.post("/api/v1/rules", json={**RULE, "layer": layer, "identifier": "12" * 32}).status_code
+            for layer in ("tag:lab", "tag:office", "global")
+        ]
+        assert statuses == [201, 404, 404]
+        assert {rule["layer"] for rule in client.get("/api/v1/rules").json()["items"]} == {"tag:lab"}
+        lab = next(one["id"] for one in admin.get("/api/v1/tags").json() if one["name"] == "lab")
+        admin.delete(f"/api/v1/tags/{lab}").raise_for_status()
+        assert client.post("/api/v1/rules", json={**RULE, "identifier": "13" * 32}).status_code == 404
+
+
+def test_rotation_lets_the_old_secret_work_until_a_moment(server: RunningServer, admin: httpx.Client) -> None:
+    answer = made(admin, server)
+    number, old = answer["token"]["id"], answer["secret"]
+    until = server.clock() + timedelta(hours=2)
+    rotated = admin.post(f"{TOKENS}/{number}/rotate", json={"previous_valid_until": until.isoformat()})
+    assert rotated.status_code == httpx.codes.OK, rotated.text
+    new = rotated.json()["secret"]
+    assert (rotated.json()["token"]["id"], new == old) == (number, False)
+    with bearer(server, old) as before, bearer(server, new) as after:
+        assert before.get("/api/v1/rules").status_code == httpx.codes.OK
+        assert after.get("/api/v1/rules").status_code == httpx.codes.OK
+        assert admin.get(f"{TOKENS}/{number}").json()["previous"]["last_used_at"] is not None
+        server.clock.advance(hours=3)
+        assert before.get("/api/v1/rules").status_code == httpx.codes.UNAUTHORIZED
+        assert after.get("/api/v1/rules").status_code == httpx.codes.OK
+        admin.post("/api/v1/auth/reauthenticate", json={"password": ADMIN[1]}).raise_for_status()
+        third = admin.post(f"{TOKENS}/{number}/rotate", json={}).json()
+        assert third["token"]["previous"] is None
+        assert after.get("/api/v1/rules").status_code == httpx.codes.UNAUTHORIZED
+    with bearer(server, third["secret"]) as client:
+        assert client.get("/api/v1/rules").status_code == httpx.codes.OK
+    admin.delete(f"{TOKENS}/{number}").raise_for_status()
+    assert admin.post(f"{TOKENS}/{number}/rotate", json={}).status_code == httpx.codes.CONFLICT
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"name": ""}, 422),
+        ({"name": "a\nb"}, 422),
+        ({"permissions": []}, 422),
+        ({"permissions": ["rule:paint"]}, 422),
+        ({"permissions": ["user:write"]}, 422),
+        ({"permissions": ["rule:read", "session:write"]}, 422),
+        ({"expires_at": None}, 422),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, 422),
+        ({"expires_at": "9999-01-01T00:00:00Z"}, 422),
+        ({"networks": ["10.0.0.1/8"]}, 422),
+        ({"networks": ["example.com"]}, 422),
+        ({"networks": [""]}, 422),
+        ({"tags": []}, 422),
+        ({"tags": ["nowhere"]}, 422),
+        ({"tags": ["lab"], "permissions": ["user:read"]}, 422),
+        ({"user_id": 999}, 404),
+        ({"user_id": -1}, 404),
+        ({"created_by": 1}, 422),
+        ({"secret": "mine"}, 422),
+    ],
+)
+def test_a_bad_token_is_not_made(
+    server: RunningServer, admin: httpx.Client, fields: dict[str, Any], status: int
+) -> None:
+    admin.post("/api/v1/tags", json={"name": "lab"})
+    response = create(admin, server, **fields)
+    assert response.status_code == status, response.text
+    assert value(server.dsn, "select count(*) from api_token") == 0
+
+
+def test_nobody_makes_a_token_with_more_than_its_owner_may_do(
+    server: RunningServer, admin: httpx.Client, viewer: httpx.Client
+) -> None:
+    for name in ("lab", "office"):
+        admin.post("/api/v1/tags", json={"name": name})
+    refused = create(viewer, server, permissions=["rule:read", "rule:write"])
+    assert (refused.status_code, "rule:write" in refused.text) == (422, True)
+    assert create(viewer, server, permissions=["rule:read"]).status_code == httpx.codes.CREATED
+    body = {"username": "lab-bot", "kind": "service", "roles": [{"role": "operator", "tag": "lab"}]}
+    bot = admin.post("/api/v1/users", json=body).json()["id"]
+    refused = create(admin, server, user_id=bot, tags=["lab", "office"])
+    assert (refused.status_code, "office" in refused.text) == (422, True)
+    assert create(admin, server, user_id=bot, tags=["lab"]).status_code == httpx.codes.CREATED
+    assert create(admin, server, user_id=bot, name="x", permissions=["overview:read"]).status_code == 422
+
+
+def test_no_token_makes_tokens_or_changes_users(
+    server: RunningServer, admin: httpx.Client, service: int
+) -> None:
+    everything = [str(one) for one in Permission if one not in NEVER]
+    answer = made(admin, server, permissions=everything)
+    execute(
+        server.dsn, "update api_token set permissions = permissions || array['user:write','session:write']"
+    )
+    end = (server.clock() + timedelta(days=1)).isoformat()
+    requests = [
+        ("POST", "/tokens", {"name": "x", "permissions": ["rule:read"], "expires_at": end}),
+        (
+            "POST",
+            "/tokens",
+            {"name": "x", "permissions": ["rule:read"], "expires_at": end, "user_id": service},
+        ),
+        ("GET", "/tokens", None),
+        ("GET", f"/tokens/{answer['token']['id']}", None),
+        ("POST", f"/tokens/{answer['token']['id']}/rotate", {}),
+        ("DELETE", f"/tokens/{answer['token']['id']}", None),
+        ("POST", "/users", {"username": "x", "password": "a long password", "roles": []}),
+        ("PATCH", "/users/1", {"display_name": "x"}),
+        ("DELETE", f"/users/{service}", None),
+        ("POST", f"/users/{service}/setup-link", None),
+        ("GET", "/sessions", None),
+        ("DELETE", "/sessions", None),
+        ("DELETE", "/sessions/1", None),
+        ("POST", "/auth/password", {"current_password": ADMIN[1], "new_password": "another long password"}),
+        ("POST", "/auth/reauthenticate", {"password": ADMIN[1]}),
+    ]
+    size = value(server.dsn, "select size from audit_head")
+    with bearer(server, answer["secret"]) as client:
+        for method, path, body in requests:
+            response = client.request(method, f"/api/v1{path}", json=body, headers={"If-Match": "*"})
+            assert response.status_code == httpx.codes.FORBIDDEN, (method, path, response.text)
+        assert client.get("/api/v1/users").status_code == httpx.codes.OK
+    assert value(server.dsn, "select size from audit_head") == size
+
+
+def test_tokens_belong_to_their_owner(
+    server: RunningServer, admin: httpx.Client, viewer: httpx.Client, service: int
+) -> None:
+    theirs = made(viewer, server, permissions=["rule:read"])["token"]["id"]
+    own = made(admin, server)["token"]["id"]
+    bots = made(admin, server, user_id=service)["token"]["id"]
+    for number in (own, bots):
+        assert viewer.get(f"{TOKENS}/{number}").status_code == httpx.codes.NOT_FOUND
+        assert viewer.post(f"{TOKENS}/{number}/rotate", json={}).status_code == httpx.codes.NOT_FOUND
+        assert viewer.delete(f"{TOKENS}/{number}").status_code == httpx.codes.NOT_FOUND
+    assert create(viewer, server, user_id=service).status_code == httpx.codes.FORBIDDEN
+    for query in (f"?user_id={service}", "?kind=service", "?kind=person"):
+        assert viewer.get(TOKENS + query).status_code == httpx.codes.FORBIDDEN
+    assert [one["id"] for one in viewer.get(TOKENS).json()["items"]] == [theirs]
+    viewers = value(server.dsn, "select id from app_user where username = 'viewer'")
+    assert (
+        create(admin, server, user_id=viewers, permissions=["rule:read"]).status_code == httpx.codes.NOT_FOUND
+    )
+    assert admin.post(f"{TOKENS}/{theirs}/rotate", json={}).status_code == httpx.codes.FORBIDDEN
+    assert [one["id"] for one in admin.get(f"{TOKENS}?kind=service").json()["items"]] == [bots]
+    assert [one["id"] for one in admin.get(f"{TOKENS}?user_id={viewers}").json()["items"]] == [theirs]
+    assert admin.delete(f"{TOKENS}/{theirs}").status_code == httpx.codes.NO_CONTENT
+    assert admin.delete(f"{TOKENS}/{theirs}").status_code == httpx.codes.NO_CONTENT
+    assert viewer.get(TOKENS).json()["items"] == []
+
+
+def test_names_are_unique_while_a_token_lives(server: RunningServer, admin: httpx.Client) -> None:
+    first = made(admin, server)["token"]["id"]
+    assert create(admin, server, name="CI").status_code == httpx.codes.CONFLICT
+    admin.delete(f"{TOKENS}/{first}").raise_for_status()
+    made(admin, server, name="CI")
+    made(admin, server, name="CD")
+    page = admin.get(f"{TOKENS}?limit=1").json()
+    rest = admin.get(f"{TOKENS}?limit=1&cursor={page['next_cursor']}").json()
+    assert [one["name"] for one in page["items"] + rest["items"]] == ["CI", "CD"]
+    assert rest["next_cursor"] is None
+
+
+def test_a_service_account_cannot_log_in(server: RunningServer, admin: httpx.Client, service: int) -> None:
+    assert admin.patch(f"/api/v1/users/{service}", json={"password": "a long password"}).status_code == 422
+    assert admin.post(f"/api/v1/users/{service}/setup-link").status_code == httpx.codes.CONFLICT
+    body = {"username": "bot2", "kind": "service", "password": "a long password", "roles": []}
+    assert admin.post("/api/v1/users", json=body).status_code == 422
+    with server.client() as client:
+        for password in ("x", "a long password"):
+            login = client.post("/api/v1/auth/login", json={"username": "deploy", "password": password})
+            assert login.status_code == httpx.codes.UNAUTHORIZED
+    assert value(server.dsn, "select count(*) from user_session where user_id = $1", service) == 0
+
+
+def test_a_service_account_is_not_the_last_administrator(
+    server: RunningServer, admin: httpx.Client, service: int
+) -> None:
+    admin.patch(f"/api/v1/users/{service}", json={"roles": [{"role": "admin"}]}).raise_for_status()
+    number = value(server.dsn, "select id from app_user where username = 'admin'")
+    assert admin.delete(f"/api/v1/users/{number}").status_code == httpx.codes.CONFLICT
+    assert admin.patch(f"/api/v1/users/{number}", json={"disabled": True}).status_code == httpx.codes.CONFLICT
+
+
+def test_many_wrong_tokens_are_slowed_down_but_not_the_right_ones(
+    server: RunningServer, admin: httpx.Client
+) -> None:
+    secret = made(admin, server)["secret"]
+    here = {"X-Real-IP": "203.0.113.50"}
+    with server.client() as stranger:
+        seen = [
+            stranger.get(
+                "/api/v1/rules", headers={**here, "Authorization": f"Bearer {new_token('person')}"}
+            ).status_code
+            for _ in range(32)
+        ]
+        assert seen == [401] * 30 + [429] * 2
+        malformed = stranger.get("/api/v1/rules", headers={**here, "Authorization": "Bearer x"})
+        assert malformed.status_code == httpx.codes.TOO_MANY_REQUESTS
+        assert int(malformed.headers["retry-after"]) >= 1
+        elsewhere = {"X-Real-IP": "203.0.113.51", "Authorization": "Bearer x"}
+        assert stranger.get("/api/v1/rules", headers=elsewhere).status_code == httpx.codes.UNAUTHORIZED
+    with bearer(server, secret) as client:
+        assert client.get("/api/v1/rules", headers=here).status_code == httpx.codes.OK
+    login = {"username": ADMIN[0], "password": ADMIN[1]}
+    with server.client() as browser:  # a program with an old token does not lock out people
+        assert browser.post("/api/v1/auth/login", json=login, headers=here).status_code == httpx.codes.OK
+    entries = fetch(server.dsn, "select object_id from audit_log where action = 'token_refused'")
+    assert len(entries) == 2  # one a minute for each network
+
+
+def test_a_token_opens_no_live_channel(server: RunningServer, admin: httpx.Client) -> None:
+    secret = made(admin, server, permissions=["live:read"])["secret"]
+    url = server.url.replace("http://", "ws://") + "/api/v1/live"
+    with connect(url, additional_headers={"Authorization": f"Bearer {secret}"}) as opened:
+        closed(opened)
+    assert opened.close_code == 4401
+
+
+def test_a_user_with_a_role_for_a_tag_can_have_tokens(server: RunningServer, admin: httpx.Client) -> None:
+    tags = {name: admin.post("/api/v1/tags", json={"name": name}).json()["id"] for name in ("lab", "office")}
+    add_user(server.dsn, "lab-operator", "operator", tags["lab"])
+    with server.client() as client:
+        client.post("/api/v1/auth/login", json={"username": "lab-operator", "password": ADMIN[1]})
+        secret = made(client, server)["secret"]
+        assert create(client, server, name="x", tags=["office"]).status_code == 422
+    with bearer(server, secret) as script:
+        for layer, status in (("tag:lab", 201), ("tag:office", 404)):
+            rule = {**RULE, "layer": layer, "identifier": "77" * 32}
+            assert script.post("/api/v1/rules", json=rule).status_code == status

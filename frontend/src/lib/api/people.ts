@@ -1,0 +1,55 @@
+// Users and service accounts, and the links with which users choose a password.
+import { api, ifMatch, unwrap, type CallOptions } from './client.ts';
+import type {
+  Page,
+  Position,
+  SetupLink,
+  SetupOffer,
+  User,
+  UserAccount,
+  UserCreate,
+  UserUpdate,
+} from './types.ts';
+
+export function listUsers(
+  position: Position,
+  options: CallOptions = {},
+): Promise<Page<UserAccount>> {
+  return unwrap(api.GET('/api/v1/users', { params: { query: position }, ...options }));
+}
+
+export function createUser(wanted: UserCreate): Promise<UserAccount> {
+  return unwrap(api.POST('/api/v1/users', { body: wanted }));
+}
+
+type UserVersion = Pick<UserAccount, 'id' | 'etag'>;
+
+export function changeUser(user: UserVersion, patch: UserUpdate): Promise<UserAccount> {
+  const params = { path: { user_id: user.id }, header: ifMatch(user) };
+  return unwrap(api.PATCH('/api/v1/users/{user_id}', { params, body: patch }));
+}
+
+export async function removeUser(user: UserVersion): Promise<void> {
+  const params = { path: { user_id: user.id }, header: ifMatch(user) };
+  await unwrap(api.DELETE('/api/v1/users/{user_id}', { params }));
+}
+
+export function makeSetupLink(id: UserAccount['id']): Promise<SetupLink> {
+  return unwrap(
+    api.POST('/api/v1/users/{user_id}/setup-link', { params: { path: { user_id: id } } }),
+  );
+}
+
+/** What a setup link is for. */
+export function readSetupLink(secret: string): Promise<SetupOffer> {
+  return unwrap(api.POST('/api/v1/setup/link', { body: { secret } }));
+}
+
+/** Chooses a password with a setup link, and logs in. */
+export function useSetupLink(
+  secret: string,
+  username: string | null,
+  password: string,
+): Promise<User> {
+  return unwrap(api.POST('/api/v1/setup', { body: { secret, username, password } }));
+}

@@ -1,0 +1,82 @@
+// The forms for users and service accounts: initial values, validation, requests. Pure.
+import type { RoleGrant, UserAccount, UserCreate, UserUpdate } from '../api/types.ts';
+import { roleName } from './roles.ts';
+
+/** How a new user gets in: with a link, or with a password that somebody tells them. */
+export type Entry = 'link' | 'password';
+
+/** Field names are those of the API, so that errors of the server are matched by name. */
+export interface PersonForm {
+  username: string;
+  display_name: string;
+  kind: UserAccount['kind'];
+  entry: Entry;
+  password: string;
+  roles: RoleGrant[];
+}
+
+type PersonMistakes = Partial<Record<keyof PersonForm, string>>;
+
+/** Characters of the shortest password, as the server has it. */
+const SHORTEST = 15;
+
+export function emptyPersonForm(): PersonForm {
+  return {
+    username: '',
+    display_name: '',
+    kind: 'person',
+    entry: 'link',
+    password: '',
+    roles: [{ role: 'viewer', tag: null }],
+  };
+}
+
+export function personMistakes(form: PersonForm): PersonMistakes {
+  const mistakes: PersonMistakes = {};
+  if (form.username.trim() === '') mistakes.username = 'Enter a user name.';
+  if (hasPassword(form) && Array.from(form.password).length < SHORTEST) {
+    mistakes.password = `Enter at least ${SHORTEST} characters.`;
+  }
+  return mistakes;
+}
+
+export function hasPassword(form: Pick<PersonForm, 'kind' | 'entry'>): boolean {
+  return form.kind === 'person' && form.entry === 'password';
+}
+
+export function toUserCreate(form: PersonForm): UserCreate {
+  return {
+    username: form.username,
+    display_name: form.display_name,
+    kind: form.kind,
+    password: hasPassword(form) ? form.password : null,
+    roles: form.roles,
+  };
+}
+
+/** What can be changed of a user in one form. */
+export interface AccountForm {
+  display_name: string;
+  roles: RoleGrant[];
+}
+
+export function formFromAccount(account: UserAccount): AccountForm {
+  return { display_name: account.display_name, roles: account.roles as RoleGrant[] };
+}
+
+export function toUserUpdate(form: AccountForm, saved: AccountForm): UserUpdate {
+  const same = JSON.stringify(form.roles) === JSON.stringify(saved.roles);
+  return {
+    ...(form.display_name === saved.display_name ? {} : { display_name: form.display_name }),
+    ...(same ? {} : { roles: form.roles }),
+  };
+}
+
+export function accountLabel(field: string): string {
+  return field === 'roles' ? 'Roles' : 'Name';
+}
+
+export function accountWords(field: string, value: unknown): string {
+  if (field !== 'roles' || !Array.isArray(value)) return String(value);
+  return (value as RoleGrant[]).map(roleName).join(', ') || 'none';
+}
