@@ -131,7 +131,8 @@ async def renew_session(
     done = await connection.execute(
         """update user_session set id_hash = $2, previous_hash = id_hash, previous_until = $3, renew = false,
              authenticated_at = coalesce($4, authenticated_at)
-           where id_hash = $1 and (renew or $4::timestamptz is not null)""",
+           where id_hash = $1 and (renew or $4::timestamptz is not null)
+             or previous_hash = $1 and $4::timestamptz is not null""",
         id_hash,
         renewed,
         until,
@@ -180,7 +181,8 @@ async def delete_of_provider(
 
 async def delete_session(connection: Connection, id_hash: bytes) -> Owner | None:
     """Forget a session; return whose it was."""
-    row = await connection.fetchrow(ENDED.format("s.id_hash = $1"), id_hash)
+    chosen = "s.id_hash = $1 or s.previous_hash = $1"
+    row = await connection.fetchrow(ENDED.format(chosen), id_hash)
     return Owner(*row) if row else None
 
 

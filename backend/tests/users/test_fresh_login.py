@@ -91,7 +91,20 @@ def test_other_roles_give_the_session_another_id(server: RunningServer, admin: h
         assert after != before
         client.get("/api/v1/auth/me").raise_for_status()
         assert client.cookies[COOKIE] == after
+        late = {"Cookie": f"{COOKIE}={before}"}  # of a request that was under way
+        client.post(AGAIN, json={"password": ADMIN[1]}, headers=late).raise_for_status()
         server.clock.advance(seconds=31)
         planted.cookies.set(COOKIE, before)
         assert planted.get("/api/v1/auth/me").status_code == httpx.codes.UNAUTHORIZED
         assert client.get("/api/v1/auth/me").status_code == httpx.codes.OK
+
+
+def test_a_logout_with_an_id_that_was_just_renewed_ends_the_session(
+    server: RunningServer, admin: httpx.Client
+) -> None:
+    before = admin.cookies[COOKIE]
+    admin.post(AGAIN, json={"password": ADMIN[1]}).raise_for_status()
+    with server.client() as late:
+        late.cookies.set(COOKIE, before)
+        assert late.post("/api/v1/auth/logout").status_code == httpx.codes.NO_CONTENT
+    assert admin.get("/api/v1/auth/me").status_code == httpx.codes.UNAUTHORIZED
