@@ -44,7 +44,7 @@ def test_somebody_is_invited_and_chooses_a_password(
     name = f"ada-{uuid4().hex[:8]}"
     visit = enter(open_page, boss, width, "Overview")
     page = visit.page
-    page.goto("/people")
+    page.goto(f"/people?q={boss}")
     expect(row_of(page, boss)).to_be_visible()
     fits(page)
     page.get_by_role("button", name="New user").click()
@@ -86,7 +86,7 @@ def test_a_service_account_gets_a_token_that_is_rotated_and_revoked(
     name = f"bot-{uuid4().hex[:8]}"
     visit = enter(open_page, boss, width, "Overview")
     page = visit.page
-    page.goto("/people")
+    page.goto(f"/people?q={name}")
     page.get_by_role("button", name="New user").click()
     dialog = form_dialog(page)
     dialog.get_by_label("Service account").check()

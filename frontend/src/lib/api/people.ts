@@ -11,11 +11,12 @@ import type {
   UserUpdate,
 } from './types.ts';
 
+/** Users by name; `q` is a part of a name. */
 export function listUsers(
-  position: Position,
+  query: Position & { q?: string },
   options: CallOptions = {},
 ): Promise<Page<UserAccount>> {
-  return unwrap(api.GET('/api/v1/users', { params: { query: position }, ...options }));
+  return unwrap(api.GET('/api/v1/users', { params: { query }, ...options }));
 }
 
 export function createUser(wanted: UserCreate): Promise<UserAccount> {
