@@ -120,6 +120,8 @@ export interface paths {
         /**
          * Logout
          * @description End the session; without one there is nothing to do.
+         *
+         *     After a sign-in through an identity provider, the response says where to end the session there.
          */
         post: operations["logout"];
         delete?: never;
@@ -140,6 +142,106 @@ export interface paths {
          * @description Show the logged-in user.
          */
         get: operations["me"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/methods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Login Methods
+         * @description Show how people can log in.
+         */
+        get: operations["login_methods"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oidc/backchannel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Backchannel Logout
+         * @description End the sessions that the form's `logout_token` names (OpenID Connect Back-Channel Logout).
+         */
+        post: operations["backchannel_logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oidc/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Finish Sign In
+         * @description Take the browser back from the identity provider and open a session, whose id is set as a cookie.
+         */
+        get: operations["finish_sign_in"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oidc/frontchannel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Frontchannel Logout
+         * @description End the sessions that belong to `sid` at the provider `iss`; the response is always the same.
+         */
+        get: operations["frontchannel_logout"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oidc/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Start Sign In
+         * @description Send the browser to the identity provider.
+         */
+        get: operations["start_sign_in"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1562,7 +1664,7 @@ export interface components {
              * Actor Kind
              * @enum {string}
              */
-            actor_kind: "user" | "token" | "schedule" | "command_line" | "enrollment" | "anonymous";
+            actor_kind: "user" | "token" | "schedule" | "command_line" | "enrollment" | "provider" | "anonymous";
             /**
              * Actor Name
              * @description As it was then; null when the details were erased
@@ -2348,6 +2450,19 @@ export interface components {
             targets: components["schemas"]["TargetExplanation"][];
         };
         /**
+         * FailedSignIn
+         * @description Why a sign-in failed, in words.
+         */
+        FailedSignIn: {
+            /**
+             * Hint
+             * @description What to do about it
+             */
+            hint: string;
+            /** Message */
+            message: string;
+        };
+        /**
          * FieldProblem
          * @description One wrong field of a request.
          */
@@ -2827,6 +2942,17 @@ export interface components {
          */
         LiveMessage: components["schemas"]["Hello"] | components["schemas"]["Lagged"] | components["schemas"]["MachineChanged"] | components["schemas"]["SyncProgress"] | components["schemas"]["SyncSummary"] | components["schemas"]["EventSeen"] | components["schemas"]["RuleChanged"];
         /**
+         * LoggedOut
+         * @description What is left to do after a logout.
+         */
+        LoggedOut: {
+            /**
+             * Continue At
+             * @description Where the browser ends its session at the identity provider
+             */
+            continue_at: string;
+        };
+        /**
          * Login
          * @description A user name and its password.
          */
@@ -2835,6 +2961,21 @@ export interface components {
             password: string;
             /** Username */
             username: string;
+        };
+        /**
+         * LoginMethods
+         * @description How people can log in.
+         */
+        LoginMethods: {
+            /** @description What the code in `failure` means */
+            failure: components["schemas"]["FailedSignIn"] | null;
+            /**
+             * Local
+             * @description Whether there are local accounts with passwords; always true
+             */
+            local: boolean;
+            /** @description Null without one */
+            provider: components["schemas"]["ProviderChoice"] | null;
         };
         /**
          * LoginState
@@ -2939,7 +3080,7 @@ export interface components {
         };
         /**
          * MachineChanged
-         * @description A machine was enrolled or got an order.
+         * @description A machine was enrolled, got an order, or was given a tag manually or lost one.
          */
         MachineChanged: {
             /**
@@ -2951,7 +3092,7 @@ export interface components {
              * Change
              * @enum {string}
              */
-            change: "enrolled" | "clean_sync_ordered" | "monitor_mode_started" | "monitor_mode_ended" | "credential_released" | "credential_release_withdrawn" | "retired" | "restored" | "deleted";
+            change: "enrolled" | "clean_sync_ordered" | "monitor_mode_started" | "monitor_mode_ended" | "credential_released" | "credential_release_withdrawn" | "retired" | "restored" | "deleted" | "tag_added" | "tag_removed";
             /** Hostname */
             hostname: string;
             /** Machine Id */
@@ -3127,6 +3268,11 @@ export interface components {
             pending: number;
             /** Total */
             total: number;
+            /**
+             * Withheld
+             * @description Machines whose tags do not follow their report: what they need would be blocked
+             */
+            withheld: number;
         };
         /**
          * MachinePolicyThen
@@ -3316,7 +3462,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "retired" | "credential_refused" | "credential_released" | "identity_conflict" | "counts_differ" | "client_unknown" | "rules_undelivered" | "settings_undelivered";
+            kind: "retired" | "credential_refused" | "credential_released" | "identity_conflict" | "counts_differ" | "tags_withheld" | "client_unknown" | "rules_undelivered" | "settings_undelivered";
             /** Text */
             text: string;
         };
@@ -3781,6 +3927,22 @@ export interface components {
             signing_id: string;
             /** Team Id */
             team_id: string;
+        };
+        /**
+         * ProviderChoice
+         * @description An identity provider that people can sign in through.
+         */
+        ProviderChoice: {
+            /**
+             * Name
+             * @description What people know it by
+             */
+            name: string;
+            /**
+             * Start
+             * @description Where the browser goes; takes `next`, the page to show afterwards
+             */
+            start: string;
         };
         /**
          * Reauthentication
@@ -5346,6 +5508,11 @@ export interface components {
             /** Id */
             id: number;
             /**
+             * Notice
+             * @description What could not be found out when the user signed in: `groups`; null for nothing
+             */
+            notice?: string | null;
+            /**
              * Permissions
              * @description What the user may do, everywhere or for some tags
              */
@@ -5571,7 +5738,7 @@ export interface operations {
                 /** @description The actor's name */
                 actor?: string | null;
                 /** @description The kind of actor */
-                actor_kind?: ("user" | "token" | "schedule" | "command_line" | "enrollment" | "anonymous") | null;
+                actor_kind?: ("user" | "token" | "schedule" | "command_line" | "enrollment" | "provider" | "anonymous") | null;
                 /** @description `next_cursor` of the previous page */
                 cursor?: string | null;
                 /** @description Rows on this page at most */
@@ -5821,6 +5988,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description It goes on at the identity provider */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoggedOut"];
+                };
+            };
             /** @description Successful Response */
             204: {
                 headers: {
@@ -5850,6 +6026,203 @@ export interface operations {
             };
             /** @description Authentication is required. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    login_methods: {
+        parameters: {
+            query?: {
+                /** @description Code of a failed sign-in, as the login page is opened with it */
+                failure?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginMethods"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    backchannel_logout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    finish_sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Where the browser goes next */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The identity provider does not answer, or not as it has to */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    frontchannel_logout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    start_sign_in: {
+        parameters: {
+            query?: {
+                /** @description Path of the page to show afterwards; any other becomes / */
+                next?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Where the browser goes next */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller sent too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The identity provider does not answer, or not as it has to */
+            502: {
                 headers: {
                     [name: string]: unknown;
                 };
