@@ -128,8 +128,8 @@ async def _machines(connection: asyncpg.Connection, size: fleet.Size, first: int
     )
     await connection.copy_records_to_table(
         "tag_member",
-        columns=["tag_id", "machine_id", "source", "joined_at"],
-        records=((tag, number + 1, "manual", now) for number in numbers for tag in fleet.tags_of(number)),
+        columns=["tag_id", "machine_id", "source", "joined_at", "joined_seq"],
+        records=((tag, number + 1, "manual", now, 1) for number in numbers for tag in fleet.tags_of(number)),
     )
     await connection.copy_records_to_table(
         "machine_sync",
