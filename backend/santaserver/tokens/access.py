@@ -22,8 +22,8 @@ from santaserver.tokens.limits import Network, is_allowed, known_permissions, na
 from santaserver.tokens.refused import RefusedTokens
 from santaserver.tokens.repository import FoundToken
 from santaserver.tokens.secret import hash_token, is_well_formed
-from santaserver.users.attempts import too_many
 from santaserver.users.bindings import bindings_of
+from santaserver.users.counted import too_many
 from santaserver.users.session_watch import SessionWatch
 from santaserver.users.throttle import network_of
 

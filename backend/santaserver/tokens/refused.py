@@ -6,7 +6,7 @@ from santaserver import audit
 from santaserver.audit import ANONYMOUS, RequestInfo, Target
 from santaserver.db import Database
 from santaserver.refusals import Refusals
-from santaserver.users.attempts import count
+from santaserver.users.counted import count
 from santaserver.users.throttle import network_of, token_counter
 
 UNKNOWN = "*"

@@ -1,16 +1,15 @@
 """Checks passwords: every attempt is counted before the password is checked."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from santaserver.audit import RequestInfo
 from santaserver.db import Connection
-from santaserver.errors import TooManyRequests
 from santaserver.state import AppState
 from santaserver.users import login_audit
 from santaserver.users import login_repository as repository
+from santaserver.users.counted import count, too_many
 from santaserver.users.device import known_device
 from santaserver.users.login_repository import Account
 from santaserver.users.passwords import check_password
@@ -62,21 +61,3 @@ async def check(
     if not fits:
         await login_audit.failed(state, account, request, network, now)
     return Attempt(account if fits else None, network, counted)
-
-
-async def count(
-    connection: Connection, counted: list[Counter], asked: list[Counter], now: datetime
-) -> timedelta:
-    """Count an attempt; return how long it has to wait instead, by the counters that are asked."""
-    wait = await repository.wait_for(connection, asked, now)
-    if not wait and not await repository.count_attempt(connection, counted, now):
-        wait = await repository.wait_for(connection, asked, now) or timedelta(seconds=1)
-    return wait
-
-
-def too_many(wait: timedelta, what: str = "failed logins") -> TooManyRequests:
-    """Return the problem of an attempt that has to wait."""
-    seconds = math.ceil(wait.total_seconds())
-    return TooManyRequests(
-        f"Too many {what}; try again in {seconds} s", headers={"Retry-After": str(seconds)}
-    )

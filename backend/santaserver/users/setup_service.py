@@ -15,8 +15,8 @@ from santaserver.unit_of_work import UnitOfWork
 from santaserver.users import login_repository, repository
 from santaserver.users import setup_repository as links
 from santaserver.users.account_schemas import SetupLink
-from santaserver.users.attempts import count, too_many
 from santaserver.users.bindings import bindings_of
+from santaserver.users.counted import count, too_many
 from santaserver.users.login_repository import Account
 from santaserver.users.password_rules import check_password_rules
 from santaserver.users.passwords import hash_password
