@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,13 @@ def away(cluster: Cluster, dsn: str) -> Iterator[Cluster]:
     cluster.ensure_running()
 
 
-def logged_in(server: RunningServer) -> RestClient:
-    """Return a client that sends just the headers that it is given."""
-    client = server.client()
-    client.post("/api/v1/auth/login", json=LOGIN).raise_for_status()
-    client.careful = True
-    return client
+@contextmanager
+def logged_in(server: RunningServer) -> Iterator[RestClient]:
+    """Give a client that sends just the headers that it is given."""
+    with server.client() as client:
+        client.post("/api/v1/auth/login", json=LOGIN).raise_for_status()
+        client.careful = True
+        yield client
 
 
 def sent(client: RestClient, change: tuple[str, str, Any], etag: str | None) -> httpx.Response:
