@@ -26,10 +26,15 @@ class MovableClock:
     def __init__(self) -> None:
         """Start at the real time."""
         self.ahead = timedelta(0)
+        self._stopped: datetime | None = None
 
     def __call__(self) -> datetime:
         """Return the moment."""
-        return datetime.now(UTC) + self.ahead
+        return (self._stopped or datetime.now(UTC)) + self.ahead
+
+    def stop(self) -> None:
+        """Stand still until `advance`, so that a slow machine lets no delay of the server pass."""
+        self._stopped = datetime.now(UTC)
 
     def advance(self, **amount: float) -> None:
         """Let time pass, for example `hours=2`."""

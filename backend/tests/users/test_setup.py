@@ -196,6 +196,7 @@ def test_the_command_prints_another_link(
 
 
 def test_guesses_are_slowed_down(server: RunningServer) -> None:
+    server.clock.stop()
     with server.client() as client:
         client.headers["X-Real-IP"] = "203.0.113.9"
         codes = [client.post(f"{SETUP}/link", json={"secret": f"{n:040x}"}).status_code for n in range(31)]
