@@ -194,8 +194,8 @@ async def login(connection: asyncpg.Connection) -> str:
            bound as (
              insert into binding (user_id, role, created_at) select id, 'admin', now() from made
              on conflict do nothing)
-           insert into user_session (id_hash, user_id, created_at, last_seen_at, expires_at)
-           select sha256($1), id, now(), now(), now() + interval '30 min' from made""",
+           insert into user_session (id_hash, user_id, created_at, last_seen_at, expires_at, authenticated_at)
+           select sha256($1), id, now(), now(), now() + interval '30 min', now() from made""",
         token.encode(),
     )
     return f"{SECURE_NAME}={token}"
