@@ -77,7 +77,7 @@ async def return_to_machines(change: Change, machines: Sequence[int]) -> bool:
 
 
 async def return_reported(connection: Connection, machine: int, now: datetime) -> None:
-    """Give a retired machine that came back by itself its tags back."""
+    """Give a retired machine its tags back when its own sync has restored it."""
     await connection.execute(RETURN_REPORTED, [machine], now)
 
 

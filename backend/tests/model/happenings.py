@@ -1,4 +1,4 @@
-"""What happens on a Mac that the server has to find out by itself."""
+"""What happens on a Mac without a word to the server, which has to notice it at a later sync."""
 
 from random import Random
 

@@ -2,11 +2,12 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use super::child::ChildGuard;
 use super::subject::pinned;
 
 /// The core of the load generator and of what is behind the subjects.
@@ -107,7 +108,7 @@ pub(crate) struct Heard {
 }
 
 /// Connections that are kept idle, or the canned backend; ended when dropped.
-pub(crate) struct Held(Child);
+pub(crate) struct Held(ChildGuard);
 
 impl Program {
     /// The program at `path`.
@@ -366,7 +367,7 @@ impl Held {
             .spawn()
             .context("cannot start the load generator")?;
         let output = child.stdout.take().context("no output of the load generator")?;
-        let (held, mut output) = (Self(child), BufReader::new(output));
+        let (held, mut output) = (Self(ChildGuard(child)), BufReader::new(output));
         let mut line = String::new();
         output.read_line(&mut line).context("the load generator's line")?;
         ensure!(!line.is_empty(), "the load generator ended early; its message is above");
@@ -378,21 +379,13 @@ impl Consoles {
     /// Closes the pages and gives what they heard.
     pub(crate) fn finish(self) -> Result<Heard> {
         let Self(mut held, output) = self;
-        drop(held.0.stdin.take());
+        drop(held.0.0.stdin.take());
         let result: Value = serde_json::from_reader(output)
             .context("the pages had no result; the load generator's message is above")?;
         let figure = |name: &str| {
             result[name].as_f64().with_context(|| format!("the load generator names no {name}"))
         };
         Ok(Heard { largest: figure("largest")?, mean: figure("mean")?, lagged: figure("lagged")? })
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

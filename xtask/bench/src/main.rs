@@ -16,6 +16,7 @@
 //! ratios are those of medians. [`report`] writes Markdown, SVG and JSON.
 
 mod baseline;
+mod child;
 mod container;
 mod fleet;
 mod load;

@@ -132,7 +132,7 @@ impl Subject {
     /// Stops it and waits for its end.
     pub(crate) fn stop(&mut self) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        // It may have ended by itself.
+        // It may have exited already.
         let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
         let deadline = Instant::now() + TIMEOUT;
         while matches!(self.child.try_wait(), Ok(None)) {

@@ -1,4 +1,5 @@
 // The form for another password: initial values and validation. Pure.
+import { passwordTooShort } from './new-password.ts';
 
 /** Field names are those of the API, so that errors of the server are matched by name. */
 export interface PasswordForm {
@@ -10,9 +11,6 @@ export interface PasswordForm {
 
 type PasswordMistakes = Partial<Record<keyof PasswordForm, string>>;
 
-/** Characters of the shortest password, as the server has it. */
-const SHORTEST = 15;
-
 export function emptyPasswordForm(): PasswordForm {
   return { current_password: '', new_password: '', again: '' };
 }
@@ -21,8 +19,9 @@ export function emptyPasswordForm(): PasswordForm {
 export function passwordMistakes(form: PasswordForm): PasswordMistakes {
   const mistakes: PasswordMistakes = {};
   if (form.current_password === '') mistakes.current_password = 'Enter your current password.';
-  if (Array.from(form.new_password).length < SHORTEST) {
-    mistakes.new_password = `Enter at least ${SHORTEST} characters.`;
+  const short = passwordTooShort(form.new_password);
+  if (short) {
+    mistakes.new_password = short;
   } else if (form.new_password === form.current_password) {
     mistakes.new_password = 'Choose a password other than the current one.';
   } else if (form.again !== form.new_password) {

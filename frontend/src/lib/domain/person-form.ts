@@ -1,5 +1,6 @@
 // The forms for users and service accounts: initial values, validation, requests. Pure.
 import type { RoleGrant, UserAccount, UserCreate, UserUpdate } from '../api/types.ts';
+import { passwordTooShort } from './new-password.ts';
 import { roleName } from './roles.ts';
 
 /** How a new user gets in: with a link, or with a password that somebody tells them. */
@@ -17,9 +18,6 @@ export interface PersonForm {
 
 type PersonMistakes = Partial<Record<keyof PersonForm, string>>;
 
-/** Characters of the shortest password, as the server has it. */
-const SHORTEST = 15;
-
 export function emptyPersonForm(): PersonForm {
   return {
     username: '',
@@ -34,9 +32,8 @@ export function emptyPersonForm(): PersonForm {
 export function personMistakes(form: PersonForm): PersonMistakes {
   const mistakes: PersonMistakes = {};
   if (form.username.trim() === '') mistakes.username = 'Enter a user name.';
-  if (hasPassword(form) && Array.from(form.password).length < SHORTEST) {
-    mistakes.password = `Enter at least ${SHORTEST} characters.`;
-  }
+  const short = hasPassword(form) && passwordTooShort(form.password);
+  if (short) mistakes.password = short;
   return mistakes;
 }
 

@@ -1,4 +1,5 @@
 // The form behind a setup link: validation. Pure.
+import { passwordTooShort } from './new-password.ts';
 
 /** Field names are those of the API, so that errors of the server are matched by name. */
 export interface SetupForm {
@@ -8,14 +9,12 @@ export interface SetupForm {
   again: string;
 }
 
-/** Characters of the shortest password, as the server has it. */
-const SHORTEST = 15;
-
 export function setupMistakes(form: SetupForm): Partial<Record<keyof SetupForm, string>> {
+  const short = passwordTooShort(form.password);
   return {
     ...(form.username.trim() === '' ? { username: 'Choose a user name.' } : {}),
-    ...(Array.from(form.password).length < SHORTEST
-      ? { password: `Enter at least ${SHORTEST} characters.` }
+    ...(short
+      ? { password: short }
       : form.again === form.password
         ? {}
         : { again: 'This is not the same as the password.' }),

@@ -1,7 +1,7 @@
 //! What open pages of the console cost while a fleet syncs, and what an import of
 //! rules costs the syncs.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -9,6 +9,7 @@ use xtask::tools::python;
 
 use super::chain::{Chain, Kind};
 use super::cluster::{Cluster, Size};
+use crate::child::ChildGuard;
 use crate::load::Consoles;
 use crate::scenario::{Bench, Outcome};
 use crate::table::{Metric, P50, P99, Sample};
@@ -108,7 +109,7 @@ fn syncs(bench: &Bench, cluster: &Cluster, chain: &mut Chain, seconds: f64) -> R
 }
 
 /// An import by the REST interface, beside the syncs; ended when dropped.
-struct Import(Child);
+struct Import(ChildGuard);
 
 impl Import {
     fn start(chain: &Chain, cookie: &str, rules: u32) -> Result<Self> {
@@ -121,26 +122,18 @@ impl Import {
             .stdout(Stdio::piped())
             .spawn()
             .context("cannot start the import")?;
-        Ok(Self(child))
+        Ok(Self(ChildGuard(child)))
     }
 
     /// Gives how long the import took; it has to end while the fleet syncs.
     fn finish(mut self, seconds: f64) -> Result<f64> {
-        let ended = self.0.try_wait().context("the import")?;
+        let ended = self.0.0.try_wait().context("the import")?;
         let status = ended.with_context(|| {
             format!("the import took longer than the {seconds} s of syncs: use more --seconds")
         })?;
         ensure!(status.success(), "the import failed; its message is above");
-        let output = self.0.stdout.take().context("no output of the import")?;
+        let output = self.0.0.stdout.take().context("no output of the import")?;
         let value: Value = serde_json::from_reader(output).context("the import's result")?;
         value["seconds"].as_f64().context("the import names no seconds")
-    }
-}
-
-impl Drop for Import {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
