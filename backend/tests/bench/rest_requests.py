@@ -68,6 +68,7 @@ class Client:
             "cookie": self._cookie,
             "origin": "http://testserver",
             "sec-fetch-site": "same-origin",
+            "if-match": "*",
         }
         return {
             "type": "http",
@@ -140,18 +141,22 @@ async def read(client: Client, rule_id: int, tag: int) -> None:
 
 async def write(client: Client, number: int, tag: int) -> None:
     """Send each request that changes something."""
-    made = json.loads(await client.send("POST rules", "/api/v1/rules", rule(10**6 + number)))["id"]
-    await client.send("PUT rules/ID", f"/api/v1/rules/{made}", {"policy": "ALLOWLIST"})
+    # A rule that allows: to remove one that blocks would ask first.
+    allowing = rule(10**6 + number) | {"policy": "ALLOWLIST"}
+    made = json.loads(await client.send("POST rules", "/api/v1/rules", allowing))["id"]
+    await client.send("PATCH rules/ID", f"/api/v1/rules/{made}", {"comment": str(number)})
     await client.send("DELETE rules/ID", f"/api/v1/rules/{made}")
-    await client.send("PUT settings", "/api/v1/settings", {"batch_size": 20 + number % 20})
-    await client.send("PUT tags/ID", f"/api/v1/tags/{tag}", {"name": "a", "description": str(number)})
+    await client.send("PATCH settings", "/api/v1/settings", {"batch_size": 20 + number % 20})
+    await client.send("PATCH tags/ID", f"/api/v1/tags/{tag}", {"description": str(number)})
 
 
-async def measure(dsn: str, cookie: str, rule_id: int, tag: int) -> dict[str, list[float]]:
+async def measure(
+    dsn: str, cookie: str, rule_id: int, tag: int, rounds: int = WARM_UP + ROUNDS
+) -> dict[str, list[float]]:
     """Return what each kind of request cost, without the first ones."""
     async with application(dsn) as app:
         client = Client(app, cookie)
-        for number in range(WARM_UP + ROUNDS):
+        for number in range(rounds):
             await read(client, rule_id, tag)
             await write(client, number, tag)
     return {kind: spent[WARM_UP:] for kind, spent in client.spent.items()}

@@ -1,4 +1,4 @@
-"""The databases of the benchmarks fit the schema and the server."""
+"""What the benchmarks store and send fits the schema and the interface."""
 
 import asyncio
 from argparse import Namespace
@@ -6,7 +6,7 @@ from argparse import Namespace
 import httpx
 import pytest
 
-from tests.bench import database
+from tests.bench import database, rest_requests
 from tests.support.postgres import Cluster, value
 from tests.support.server import RunningServer
 
@@ -33,3 +33,14 @@ def test_a_made_up_fleet_can_be_used(
         assert client.get("/api/v1/overview").status_code == httpx.codes.OK
     assert value(made, "select seq - content_seq from policy_head") == 0
     cluster.drop(made.partition("?")[0].rpartition("/")[2])
+
+
+def test_every_request_that_is_measured_succeeds(cluster: Cluster) -> None:
+    name = cluster.create()
+    rounds = rest_requests.WARM_UP + 1
+    spent = asyncio.run(
+        rest_requests.measure(cluster.dsn(name), *rest_requests.filled(cluster.dsn(name)), rounds)
+    )
+    assert len(spent) >= 19
+    assert {len(times) for times in spent.values()} == {1}
+    cluster.drop(name)
