@@ -401,7 +401,7 @@ def _settings() -> Settings:
         settings = load(os.environ)
     except SettingsError as error:
         logs.configure("info")
-        lines = Redactor()("\n".join(f"  - {mistake}" for mistake in error.mistakes))
+        lines = Redactor()("\n".join(f"  - {error}" for error in error.errors))
         sys.stderr.write(f"SantaServer cannot start, the configuration is invalid:\n{lines}\n")
         raise SystemExit(EX_CONFIG) from error
     logs.configure(settings.server.log_level, settings.secrets)

@@ -7,5 +7,5 @@ UNKNOWN = "unknown"
 
 def client_address(request: HTTPConnection) -> str:
     """Return the address in X-Real-IP, which only santa-proxy can set; without it, the peer's."""
-    told = request.headers.get("x-real-ip")
-    return told or (request.client.host if request.client and request.client.host else UNKNOWN)
+    forwarded = request.headers.get("x-real-ip")
+    return forwarded or (request.client.host if request.client and request.client.host else UNKNOWN)

@@ -95,10 +95,10 @@ class Confirmation:
         """Raise a problem with the question unless the request has confirmed exactly this one."""
         if question is None or question.token == self.token:
             return
-        told = ". ".join(reason.detail for reason in question.reasons)
+        reasons = ". ".join(reason.detail for reason in question.reasons)
         again = "It is not what was confirmed: the numbers have changed. " if self.token else ""
         raise Conflict(
-            f"{again}{told}. To do it, repeat the request with confirm={question.token}",
+            f"{again}{reasons}. To do it, repeat the request with confirm={question.token}",
             members={"confirm": question.model_dump(mode="json")},
         )
 

@@ -174,10 +174,10 @@ async def _no_enrollment() -> None:
 
 async def _sync(context: SyncContext, report: PreflightRequest, *, clean: bool) -> None:
     machine_id = _machine_id(int(report.hostname.split("-")[1].split(".")[0]) - 1)
-    said = msgspec.structs.replace(
+    report = msgspec.structs.replace(
         report, request_clean_sync=clean, rules_hash="" if clean else digest(machine_id)[:32]
     )
-    response = msgspec.json.decode(await service.preflight(context, machine_id, said))
+    response = msgspec.json.decode(await service.preflight(context, machine_id, report))
     received, cursor = 0, ""
     while True:
         page = await service.rule_download(context, machine_id, RuleDownloadRequest(cursor=cursor))

@@ -25,7 +25,7 @@ class FieldProblem(BaseModel):
 
 
 class ChangeNote(BaseModel):
-    """A change of an object by somebody."""
+    """A change of an object by someone."""
 
     at: datetime
     actor: str

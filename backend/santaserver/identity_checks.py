@@ -36,7 +36,7 @@ class IdentityValues:
     public_url: str
 
 
-def identity_mistakes(given: IdentityValues) -> list[str]:
+def identity_errors(given: IdentityValues) -> list[str]:
     """Return everything that is wrong, each with its remedy."""
     if not given.tenant_id and not given.issuer:
         return _without_provider(given)
@@ -54,10 +54,10 @@ def identity_mistakes(given: IdentityValues) -> list[str]:
         if not value
     ]
     return [
-        *_tenant_mistakes(given.tenant_id),
-        *_issuer_mistakes(given.issuer, given.tenant_id),
+        *_tenant_errors(given.tenant_id),
+        *_issuer_errors(given.issuer, given.tenant_id),
         *missing,
-        *_group_mistakes(given.group_roles, guids=bool(given.tenant_id)),
+        *_group_errors(given.group_roles, guids=bool(given.tenant_id)),
     ]
 
 
@@ -76,7 +76,7 @@ def _without_provider(given: IdentityValues) -> list[str]:
     return [f"{named} without a provider: {remedy}, or remove it to have local accounts only"]
 
 
-def _tenant_mistakes(tenant: str) -> list[str]:
+def _tenant_errors(tenant: str) -> list[str]:
     if not tenant or GUID.fullmatch(tenant):
         return []
     if tenant in SHARED_TENANTS:
@@ -84,7 +84,7 @@ def _tenant_mistakes(tenant: str) -> list[str]:
     return [f"TENANT_ID is not a GUID (is {tenant!r}): {WHERE_TENANT}"]
 
 
-def _issuer_mistakes(issuer: str, tenant: str) -> list[str]:
+def _issuer_errors(issuer: str, tenant: str) -> list[str]:
     if not issuer:
         return []
     try:
@@ -103,10 +103,10 @@ def _issuer_mistakes(issuer: str, tenant: str) -> list[str]:
         found.append(f"OIDC_ISSUER has a query or fragment (is {issuer!r}): an issuer has none")
     if issuer.rstrip("/").endswith("/.well-known/openid-configuration"):
         found.append("OIDC_ISSUER is the address of the metadata: set only what is before /.well-known/")
-    return found or _entra_issuer_mistakes(issuer, host, parts.path, tenant)
+    return found or _entra_issuer_errors(issuer, host, parts.path, tenant)
 
 
-def _entra_issuer_mistakes(issuer: str, host: str, path: str, tenant: str) -> list[str]:
+def _entra_issuer_errors(issuer: str, host: str, path: str, tenant: str) -> list[str]:
     if not tenant and host in ENTRA_HOSTS:
         return ["OIDC_ISSUER is Microsoft Entra ID: set TENANT_ID, and OIDC_ISSUER for national clouds only"]
     if tenant and GUID.fullmatch(tenant) and tenant not in path.lower().split("/"):
@@ -131,7 +131,7 @@ def _entries(text: str) -> list[tuple[str, str]]:
     return [(group.strip(), role.strip()) for group, _, role in split]
 
 
-def _group_mistakes(text: str, *, guids: bool) -> list[str]:
+def _group_errors(text: str, *, guids: bool) -> list[str]:
     found = []
     for group, role in _entries(text):
         if not group:

@@ -90,6 +90,6 @@ Time = Annotated[AwareDatetime, AfterValidator(storable_time)]
 MAX_REASON = 1000
 WHY = "Why it is changed; kept in the history and in the audit log"
 Reason = Annotated[Text, Field(max_length=MAX_REASON, description=WHY)]
-"""Why somebody changes something, in a request with a body."""
+"""Why someone changes something, in a request with a body."""
 ReasonParam = Annotated[Text, Query(max_length=MAX_REASON, description=WHY, alias="reason")]
 """The same for requests without a body."""

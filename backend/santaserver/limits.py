@@ -10,18 +10,18 @@ from santaserver.bodies import ADVICE, MAX_BODIES, MemoryBudget, WorkerThread
 from santaserver.db import EVENT_CONNECTIONS, SYNC_CONNECTIONS
 from santaserver.limiter import ConcurrencyLimiter
 
-PATIENCE = 5.0
+WAIT_TIMEOUT = 5.0
 """Seconds that a request waits for its turn; a Mac's timeout is 30."""
 FILES = 2
 """Exports, and imports, at the same time; one of each for a user."""
 FILES_WAITING = 10
 FILES_WAITING_PER_USER = 2
-FILE_PATIENCE = 20.0
+FILE_WAIT_TIMEOUT = 20.0
 
 
 def _files(what: str) -> ConcurrencyLimiter:
     return ConcurrencyLimiter(
-        what, FILES, FILES_WAITING, FILE_PATIENCE, per_key=1, waiting_per_key=FILES_WAITING_PER_USER
+        what, FILES, FILES_WAITING, FILE_WAIT_TIMEOUT, per_key=1, waiting_per_key=FILES_WAITING_PER_USER
     )
 
 
@@ -30,11 +30,13 @@ class Limits:
     """The limits of one process."""
 
     syncs: ConcurrencyLimiter = field(
-        default_factory=lambda: ConcurrencyLimiter("syncs", SYNC_CONNECTIONS, 1000, PATIENCE, advice=ADVICE)
+        default_factory=lambda: ConcurrencyLimiter(
+            "syncs", SYNC_CONNECTIONS, 1000, WAIT_TIMEOUT, advice=ADVICE
+        )
     )
     events: ConcurrencyLimiter = field(
         default_factory=lambda: ConcurrencyLimiter(
-            "event uploads", EVENT_CONNECTIONS, 200, PATIENCE, advice=ADVICE
+            "event uploads", EVENT_CONNECTIONS, 200, WAIT_TIMEOUT, advice=ADVICE
         )
     )
     bodies: MemoryBudget = field(default_factory=lambda: MemoryBudget("large requests", MAX_BODIES))

@@ -26,7 +26,7 @@ Errors are RFC 9457 problems (`application/problem+json`). Lists are paged: pass
 `cursor`. Log in at `/api/v1/auth/login`; the session is a cookie.
 
 A change says which version of an object it is made for: send the `etag` that the object had as `If-Match`.
-Without it the response is 428; when somebody else has changed the object, it is 412 with these changes.
+Without it the response is 428; when someone else has changed the object, it is 412 with these changes.
 A PUT has all fields, a PATCH only what changes. Unknown fields are refused.
 
 `GET /api/v1/live` upgrades to a WebSocket whose text frames are `LiveMessage` objects. A browser may send

@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 from santaserver.confirmation import Limit, parse_limit
 from santaserver.database_address import canonical, check_server
 from santaserver.ed25519 import seed_of
-from santaserver.identity_checks import IdentityValues, group_roles_of, identity_mistakes
+from santaserver.identity_checks import IdentityValues, group_roles_of, identity_errors
 from santaserver.redaction import of_address
 from santaserver.weak_secrets import is_known_default, is_loopback, password_of, weakness
 
@@ -85,15 +85,15 @@ class DatabaseSettings(_Area):
 
     def reread(self) -> "DatabaseSettings":
         """Return the settings with what the files hold now; raise `SettingsError` when that is unusable."""
-        mistakes: list[str] = []
+        errors: list[str] = []
         values = {field.alias: getattr(self, name) for name, field in type(self).model_fields.items()}
         for variable in self.secret_files:
             del values[variable.removesuffix("_FILE")]
         present = {str(name): str(value) for name, value in values.items() if value != ""}
-        _read_secret_files(present, mistakes)
-        found = _area(type(self), present, mistakes)
-        if mistakes:
-            raise SettingsError(mistakes)
+        _read_secret_files(present, errors)
+        found = _area(type(self), present, errors)
+        if errors:
+            raise SettingsError(errors)
         return found
 
     @property
@@ -167,9 +167,9 @@ class IdentitySettings(_Area):
         """The roles of groups."""
         return group_roles_of(self.oidc_group_roles)
 
-    def mistakes(self, public_url: str) -> list[str]:
+    def errors(self, public_url: str) -> list[str]:
         """Return what is wrong with these together."""
-        return identity_mistakes(
+        return identity_errors(
             IdentityValues(
                 tenant_id=self.tenant_id,
                 issuer=self.oidc_issuer,
@@ -312,61 +312,61 @@ class Settings:
 class SettingsError(Exception):
     """Invalid settings: one line for each wrong variable."""
 
-    def __init__(self, mistakes: list[str]) -> None:
+    def __init__(self, errors: list[str]) -> None:
         """Keep the lines, in the order of the areas."""
-        super().__init__("\n".join(mistakes))
-        self.mistakes = mistakes
+        super().__init__("\n".join(errors))
+        self.errors = errors
 
 
 def load(environ: Mapping[str, str]) -> Settings:
     """Read the settings from `environ`; raise `SettingsError` with all errors at once."""
-    mistakes: list[str] = []
+    errors: list[str] = []
     values = {name: value for name, value in environ.items() if value.strip()}
-    _read_secret_files(values, mistakes)
+    _read_secret_files(values, errors)
     settings = Settings(
-        database=_area(DatabaseSettings, values, mistakes),
-        security=_area(SecuritySettings, values, mistakes),
-        identity=_area(IdentitySettings, values, mistakes),
-        server=_area(ServerSettings, values, mistakes),
-        retention=_area(RetentionSettings, values, mistakes),
-        audit=_area(AuditSettings, values, mistakes),
-        policy=_area(PolicySettings, values, mistakes),
+        database=_area(DatabaseSettings, values, errors),
+        security=_area(SecuritySettings, values, errors),
+        identity=_area(IdentitySettings, values, errors),
+        server=_area(ServerSettings, values, errors),
+        retention=_area(RetentionSettings, values, errors),
+        audit=_area(AuditSettings, values, errors),
+        policy=_area(PolicySettings, values, errors),
         notices=tuple(
             f"{name} is obsolete and has no effect" for name in IGNORED_VARIABLES if name in environ
         ),
     )
-    if not any(mistake.startswith("CLIENT_SECRET") for mistake in mistakes):
-        mistakes += settings.identity.mistakes(settings.server.public_url)
+    if not any(error.startswith("CLIENT_SECRET") for error in errors):
+        errors += settings.identity.errors(settings.server.public_url)
     if settings.production:
-        mistakes += _production_mistakes(settings)
-    if mistakes:
-        raise SettingsError(mistakes)
+        errors += _production_errors(settings)
+    if errors:
+        raise SettingsError(errors)
     return settings if settings.security.secret_key else _with_development_key(settings)
 
 
-def _read_secret_files(values: dict[str, str], mistakes: list[str]) -> None:
+def _read_secret_files(values: dict[str, str], errors: list[str]) -> None:
     for name in SECRET_VARIABLES:
         path = values.get(f"{name}_FILE")
         if path is None:
             continue
         if name in values:
-            mistakes.append(f"{name} and {name}_FILE are both set: set only one of them")
+            errors.append(f"{name} and {name}_FILE are both set: set only one of them")
             continue
         try:
             values[name] = Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            mistakes.append(f"{name}_FILE: cannot read {path}: {error.__class__.__name__}")
+            errors.append(f"{name}_FILE: cannot read {path}: {error.__class__.__name__}")
             continue
         if not values[name]:
-            mistakes.append(f"{name}_FILE: {path} is empty")
+            errors.append(f"{name}_FILE: {path} is empty")
 
 
-def _area(kind: type[AreaT], values: Mapping[str, str], mistakes: list[str]) -> AreaT:
+def _area(kind: type[AreaT], values: Mapping[str, str], errors: list[str]) -> AreaT:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         details = error.errors()
-        mistakes += [_sentence(detail) for detail in details]
+        errors += [_sentence(detail) for detail in details]
         wrong = {str(detail["loc"][0]) for detail in details}
         return kind.model_validate({name: value for name, value in values.items() if name not in wrong})
 
@@ -377,29 +377,29 @@ def _sentence(detail: ErrorDetails) -> str:
     return f"{name}: {detail['msg'].removeprefix('Value error, ')}{shown}"
 
 
-def _production_mistakes(settings: Settings) -> list[str]:
-    mistakes = []
+def _production_errors(settings: Settings) -> list[str]:
+    errors = []
     key = settings.security.secret_key
     if not key:
-        mistakes.append("SECRET_KEY is missing: set 32 or more random characters (or SECRET_KEY_FILE)")
+        errors.append("SECRET_KEY is missing: set 32 or more random characters (or SECRET_KEY_FILE)")
     elif is_known_default(key) or key == DEVELOPMENT_KEY:
-        mistakes.append("SECRET_KEY is a known default: set 32 or more random characters")
+        errors.append("SECRET_KEY is a known default: set 32 or more random characters")
     elif len(key) < MIN_SECRET_LENGTH:
-        mistakes.append(f"SECRET_KEY has {len(key)} characters: {MIN_SECRET_LENGTH} or more are needed")
+        errors.append(f"SECRET_KEY has {len(key)} characters: {MIN_SECRET_LENGTH} or more are needed")
     elif weak := weakness(key):
-        mistakes.append(
+        errors.append(
             f"SECRET_KEY {weak}: set 32 or more random characters, for example from openssl rand -hex 32"
         )
-    mistakes += _password_problems(settings.database)
+    errors += _password_problems(settings.database)
     public_url = settings.server.public_url
     if public_url.lower().startswith("http:") and not is_loopback(public_url):
-        mistakes.append(
+        errors.append(
             "PUBLIC_URL begins with http: passwords and sessions would cross the network in the clear; "
             "put TLS in front and set the https:// address"
         )
     if is_known_default(settings.identity.client_secret):
-        mistakes.append("CLIENT_SECRET is a known default: take the one of your identity provider")
-    return mistakes
+        errors.append("CLIENT_SECRET is a known default: take the one of your identity provider")
+    return errors
 
 
 def _password_problems(database: DatabaseSettings) -> list[str]:

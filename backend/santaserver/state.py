@@ -36,7 +36,7 @@ PASSWORD_THREADS = 2
 """Password checks at the same time: each takes 19 MiB and a core for some 30 ms."""
 LOGINS_WAITING = 200
 LOGINS_WAITING_PER_NETWORK = 20
-LOGIN_PATIENCE = 10.0
+LOGIN_WAIT_TIMEOUT = 10.0
 
 
 def _logins() -> ConcurrencyLimiter:
@@ -44,7 +44,7 @@ def _logins() -> ConcurrencyLimiter:
         "logins",
         PASSWORD_THREADS,
         LOGINS_WAITING,
-        LOGIN_PATIENCE,
+        LOGIN_WAIT_TIMEOUT,
         per_key=1,
         waiting_per_key=LOGINS_WAITING_PER_NETWORK,
     )

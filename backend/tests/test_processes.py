@@ -193,7 +193,7 @@ def test_an_administrator_can_be_made_from_the_command_line(dsn: str, sock: sock
     assert ADMIN[0] != "second"
 
 
-def test_the_development_server_takes_changes_over_and_survives_mistakes(
+def test_the_development_server_takes_changes_over_and_survives_errors(
     dsn: str, sock: socket.socket, tmp_path: Path
 ) -> None:
     shutil.copytree(BACKEND / "santaserver", tmp_path / "santaserver")

@@ -1,4 +1,4 @@
-"""The environment: every variable, and mistakes named together."""
+"""The environment: every variable, and errors named together."""
 
 from pathlib import Path
 
@@ -15,10 +15,10 @@ PROVIDER = {
 }
 
 
-def mistakes(environ: dict[str, str]) -> list[str]:
+def errors(environ: dict[str, str]) -> list[str]:
     with pytest.raises(SettingsError) as error:
         load(environ)
-    return error.value.mistakes
+    return error.value.errors
 
 
 def test_development_needs_nothing() -> None:
@@ -29,7 +29,7 @@ def test_development_needs_nothing() -> None:
 
 
 def test_production_names_everything_that_is_missing_at_once() -> None:
-    found = mistakes({"ENVIRONMENT": "production", "UVICORN_WORKERS": "many", "PUBLIC_URL": "santa"})
+    found = errors({"ENVIRONMENT": "production", "UVICORN_WORKERS": "many", "PUBLIC_URL": "santa"})
     assert [line.split()[0].rstrip(":") for line in found] == [
         "UVICORN_WORKERS",
         "PUBLIC_URL",
@@ -63,7 +63,7 @@ def test_production_names_everything_that_is_missing_at_once() -> None:
     ],
 )
 def test_production_refuses_known_and_short_secrets(change: dict[str, str], word: str) -> None:
-    found = mistakes({**PRODUCTION, **change})
+    found = errors({**PRODUCTION, **change})
     assert len(found) == 1
     assert word in found[0]
     assert next(iter(change.values())) not in found[0]
@@ -79,8 +79,8 @@ def test_secrets_can_come_from_files(tmp_path: Path) -> None:
     secret.write_text(KEY + "\n")
     settings = load({**PRODUCTION, "SECRET_KEY": "", "SECRET_KEY_FILE": str(secret)})
     assert settings.security.secret_key == KEY
-    assert "both set" in mistakes({"SECRET_KEY": KEY, "SECRET_KEY_FILE": str(secret)})[0]
-    assert "cannot read" in mistakes({"SECRET_KEY_FILE": str(tmp_path / "none")})[0]
+    assert "both set" in errors({"SECRET_KEY": KEY, "SECRET_KEY_FILE": str(secret)})[0]
+    assert "cannot read" in errors({"SECRET_KEY_FILE": str(tmp_path / "none")})[0]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_pooler_has_an_address_of_its_own(tmp_path: Path) -> None:
     assert load(by_file).database.direct_dsn == "postgresql://u:secret-2@db/d"
     file.write_text("postgresql://u:secret-3@db/d\n")
     assert load(by_file).database.reread().direct_dsn == "postgresql://u:secret-3@db/d"
-    assert mistakes({"DATABASE_DIRECT_URL": "mysql://u:secret@db/d"}) == [
+    assert errors({"DATABASE_DIRECT_URL": "mysql://u:secret@db/d"}) == [
         "DATABASE_DIRECT_URL: it has to begin with postgresql://"
     ]
 

@@ -68,7 +68,7 @@ use watched::Watched;
 const STUCK_READER: Duration = Duration::from_millis(500);
 
 /// How long hooks that are under way at the end may still take: that a critical
-/// service has failed must reach somebody.
+/// service has failed must reach someone.
 const LAST_HOOKS: Duration = Duration::from_secs(2);
 
 /// The longest that the last records may take.

@@ -40,7 +40,7 @@ pub fn files(path: &Path, mut add: impl FnMut(&str, &[u8])) -> Result<()> {
 }
 
 /// A fingerprint of every file under `path`: good enough to notice a change, no proof
-/// against somebody who wants to hide one.
+/// against someone who wants to hide one.
 pub(crate) fn of(path: &Path) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     files(path, |name, bytes| {

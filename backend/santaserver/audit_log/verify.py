@@ -69,8 +69,8 @@ def _read(result: Verified, tree: Tree, lines: Iterable[str | bytes], due: list[
     if not ended:
         raise _BadError(tree.size, f"the file breaks off after {tree.size} entries: its end is missing")
     if due:
-        said = f"the log has {tree.size} entries, but a checkpoint says that it had {due[0].size}"
-        raise _BadError(tree.size, f"entry {tree.size} is missing: {said}")
+        counts = f"the log has {tree.size} entries, but a checkpoint says that it had {due[0].size}"
+        raise _BadError(tree.size, f"entry {tree.size} is missing: {counts}")
     _check_erased(result)
 
 

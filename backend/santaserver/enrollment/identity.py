@@ -129,9 +129,9 @@ def _actor(shown: Credential) -> Actor:
 
 async def note_serial(connection: Connection, row_id: int, before: str, serial: str, now: datetime) -> None:
     """Store that a machine id is used with a different serial number than before."""
-    said = serial[:MAX_SERIAL]
-    if not said or said == before:
+    reported = serial[:MAX_SERIAL]
+    if not reported or reported == before:
         return
     await repository.end_serial(connection, row_id, before)
-    await repository.add_serial(connection, row_id, said, now)
-    await repository.forget_serials(connection, row_id, said, MAX_SERIALS)
+    await repository.add_serial(connection, row_id, reported, now)
+    await repository.forget_serials(connection, row_id, reported, MAX_SERIALS)

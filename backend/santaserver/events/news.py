@@ -29,7 +29,7 @@ PER_SECOND = 20
 """Executions that a process shows in full; more become a number."""
 
 
-Told = dict[str, Counter[str]]
+Announced = dict[str, Counter[str]]
 """Executions that were sent in full, by machine id and decision."""
 
 
@@ -82,22 +82,22 @@ async def tell_events(database: Database, news: EventNews, publish: Publish, clo
         await asyncio.sleep(GATHER)
         batch, now = news.take(), clock()
         shown: list[Message] = []
-        told: Told = {}
+        announced: Announced = {}
         positions = batch.notable[len(batch.notable) - budget.take(len(batch.notable), now.timestamp()) :]
         if positions:
             try:
                 async with database.statements() as connection:
-                    shown, told = await _in_full(connection, positions, now)
+                    shown, announced = await _in_full(connection, positions, now)
             except (DatabaseUnavailable, StatementTimeout):
                 log.debug("the newest executions are told as numbers: the database cannot be asked")
             except Exception:
                 log.exception("the newest executions are told as numbers: they could not be read")
-        publish([*_numbers(batch, told, now), *shown])
+        publish([*_numbers(batch, announced, now), *shown])
 
 
 async def _in_full(
     connection: Connection, positions: list[Position], now: datetime
-) -> tuple[list[Message], Told]:
+) -> tuple[list[Message], Announced]:
     rows = await repository.events_at(connection, positions)
     certificates = await repository.certificates(connection, digests(rows))
     shown = [
@@ -111,15 +111,15 @@ async def _in_full(
         )
         for row in rows
     ]
-    told: Told = {}
+    announced: Announced = {}
     for row in rows:
-        told.setdefault(row["machine_id"], Counter())[row["decision"]] += 1
-    return shown, told
+        announced.setdefault(row["machine_id"], Counter())[row["decision"]] += 1
+    return shown, announced
 
 
-def _numbers(batch: Batch, told: Told, now: datetime) -> Iterable[Message]:
+def _numbers(batch: Batch, announced: Announced, now: datetime) -> Iterable[Message]:
     for machine_id, counts in batch.counts.items():
-        others = counts - told.get(machine_id, Counter())
+        others = counts - announced.get(machine_id, Counter())
         if others:
             yield message(
                 EventSeen(

@@ -41,15 +41,15 @@ class Words:
         self._names = frozenset(self._numbers.values())
         self._absent = absent
 
-    def word(self, said: str | int) -> str:
+    def word(self, value: str | int) -> str:
         """Return the word to store."""
-        if isinstance(said, int):
-            return self._numbers.get(said) or self._other("")
-        if said in self._names:
-            return said
-        if not said:
+        if isinstance(value, int):
+            return self._numbers.get(value) or self._other("")
+        if value in self._names:
+            return value
+        if not value:
             return self._absent
-        return self._other(said.partition("_")[0])
+        return self._other(value.partition("_")[0])
 
     @staticmethod
     def _other(beginning: str) -> str:

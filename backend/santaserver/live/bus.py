@@ -17,7 +17,7 @@ from santaserver.live.allowance import Allowance
 from santaserver.live.messages import sync_progress
 from santaserver.live.recent import Recent
 from santaserver.live.steps import checksum, mark_of, marks, step_of
-from santaserver.live.subscriber import Audience, Subscriber, Told
+from santaserver.live.subscriber import Audience, Notification, Subscriber
 from santaserver.live.tally import Decisions, Tally
 from santaserver.outbox import Message
 
@@ -63,10 +63,10 @@ class Bus:
         """Add a queue; with `ago` it begins with what was told in so many seconds, or is lost."""
         subscriber = Subscriber()
         if ago is not None:
-            told = self._recent.told(self._clock() - ago)
-            if told is None:
+            full = self._recent.full(self._clock() - ago)
+            if full is None:
                 subscriber.lag()
-            for one in told or ():
+            for one in full or ():
                 if subscriber.wants(one):
                     subscriber.offer(one)
         self._subscribers.add(subscriber)
@@ -146,7 +146,7 @@ class Bus:
                 named = message if message and message["machine_id"] == machine_id else None
                 subscriber.offer(self._progress(mark, machine_id, named))
 
-    def _progress(self, mark: str, machine_id: str, message: Message | None = None) -> Told:
+    def _progress(self, mark: str, machine_id: str, message: Message | None = None) -> Notification:
         if message is None:
             step = step_of(mark[-1])
             message = sync_progress(
@@ -158,7 +158,7 @@ class Bus:
                 changed=step.changed,
                 refused=step.refused,
             )
-        return Told(message, Audience.MACHINE, machine_id)
+        return Notification(message, Audience.MACHINE, machine_id)
 
     def _event(self, now: float, message: Message) -> None:
         """Show an event, or a machine's number of events; without an allowance, an event is a number."""
@@ -174,11 +174,11 @@ class Bus:
                 self._tell(now, message, Audience.FULL, machine_id)
                 return
         self._tally.events(decisions, shown=False)
-        told = Told(self._count(message, decisions), Audience.MACHINE, machine_id)
-        self._recent.keep_briefly(now, told)
+        notification = Notification(self._count(message, decisions), Audience.MACHINE, machine_id)
+        self._recent.keep_briefly(now, notification)
         for subscriber in self._watchers.get(checksum(machine_id), ()):
-            if subscriber.wants(told):
-                subscriber.offer(told)
+            if subscriber.wants(notification):
+                subscriber.offer(notification)
 
     def _count(self, message: Message, decisions: Decisions) -> Message:
         self._number += 1
@@ -196,22 +196,22 @@ class Bus:
     def _tell(
         self, now: float, message: Message, audience: Audience = Audience.ALL, machine_id: str = ""
     ) -> None:
-        told = Told(message, audience, machine_id)
-        self._recent.keep(now, told)
+        notification = Notification(message, audience, machine_id)
+        self._recent.keep(now, notification)
         for subscriber in self._subscribers:
-            if subscriber.wants(told):
-                subscriber.offer(told)
+            if subscriber.wants(notification):
+                subscriber.offer(notification)
 
     def _tell_again(
         self, subscriber: Subscriber, added: frozenset[str], since: float, *, every: bool
     ) -> None:
         if not (added or every):
             return
-        told, brief = self._recent.told(since), self._recent.brief(since)
-        if told is None or brief is None:
+        full, brief = self._recent.full(since), self._recent.brief(since)
+        if full is None or brief is None:
             subscriber.lag()
             return
-        for one in told:
+        for one in full:
             if one.audience is Audience.FULL and (every or one.machine_id in added):
                 subscriber.offer(one)
         for news in brief:

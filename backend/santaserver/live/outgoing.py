@@ -52,19 +52,19 @@ class Outgoing:
     def take(self) -> list[Message] | None:
         """Return everything, and forget it; None for too much."""
         overflow = self._overflow
-        taken = [] if overflow else self._told()
+        taken = [] if overflow else self._full()
         self._clear()
         return None if overflow else taken
 
-    def _told(self) -> list[Message]:
-        told = list(self._messages)
+    def _full(self) -> list[Message]:
+        pending = list(self._messages)
         for message, decisions in self._counts.values():
-            told.append({**message, "count": decisions.total(), "decisions": dict(decisions)})
-        told += (
+            pending.append({**message, "count": decisions.total(), "decisions": dict(decisions)})
+        pending += (
             {"type": "steps", "marks": "".join(self._steps[at : at + MARKS])}
             for at in range(0, len(self._steps), MARKS)
         )
-        return told
+        return pending
 
     def _clear(self) -> None:
         self._steps, self._counts, self._messages = [], {}, []

@@ -4,7 +4,7 @@ import math
 from collections import deque
 from collections.abc import Iterator
 
-from santaserver.live.subscriber import QUEUE_SIZE, Told
+from santaserver.live.subscriber import QUEUE_SIZE, Notification
 
 KEPT = QUEUE_SIZE
 """Messages."""
@@ -18,36 +18,36 @@ class Recent:
 
     def __init__(self, now: float) -> None:
         """Begin: from `now` on everything is known."""
-        self._told: deque[tuple[float, Told]] = deque()
-        self._brief: deque[tuple[float, str | Told]] = deque()
-        self._told_since = self._brief_since = now
+        self._full: deque[tuple[float, Notification]] = deque()
+        self._brief: deque[tuple[float, str | Notification]] = deque()
+        self._full_since = self._brief_since = now
 
     def forget(self, now: float) -> None:
         """Say that something before `now` is missing."""
-        self._told.clear()
+        self._full.clear()
         self._brief.clear()
-        self._told_since = self._brief_since = now
+        self._full_since = self._brief_since = now
 
-    def keep(self, now: float, told: Told) -> None:
+    def keep(self, now: float, notification: Notification) -> None:
         """Keep a message."""
-        if len(self._told) >= KEPT:
-            self._told_since = _after(self._told.popleft()[0])
-        self._told.append((now, told))
+        if len(self._full) >= KEPT:
+            self._full_since = _after(self._full.popleft()[0])
+        self._full.append((now, notification))
 
-    def keep_briefly(self, now: float, news: str | Told) -> None:
+    def keep_briefly(self, now: float, news: str | Notification) -> None:
         """Keep the mark of a sync's step, or a message about one machine, for a moment."""
         brief = self._brief
         while brief and (brief[0][0] < now - BRIEFLY or len(brief) >= KEPT_BRIEFLY):
             self._brief_since = _after(brief.popleft()[0])
         brief.append((now, news))
 
-    def told(self, since: float) -> Iterator[Told] | None:
+    def full(self, since: float) -> Iterator[Notification] | None:
         """Return the messages since then; None when not all of them are known."""
-        if since < self._told_since:
+        if since < self._full_since:
             return None
-        return (told for at, told in self._told if at >= since)
+        return (notification for at, notification in self._full if at >= since)
 
-    def brief(self, since: float) -> Iterator[str | Told] | None:
+    def brief(self, since: float) -> Iterator[str | Notification] | None:
         """Return what single Macs did since then; None when not all of it is known."""
         if since < self._brief_since:
             return None

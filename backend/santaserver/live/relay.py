@@ -32,9 +32,9 @@ RETRY = 2.0
 """Seconds between two tries, after the first few."""
 PROBE = 5.0
 """Seconds after which an idle line is used, so that a dead one is noticed, and the others know of us."""
-PATIENCE = 5.0
+NOTIFY_TIMEOUT = 5.0
 """Seconds for a notification to be confirmed and to come back to its sender."""
-GOODBYE = 2.0
+CLOSE_TIMEOUT = 2.0
 
 
 class Relay:
@@ -105,11 +105,14 @@ class Relay:
         self._letters.write(payloads(self._outgoing.take()) or ([] if self._letters.unsent() else ["[]"]))
         unsent = self._letters.unsent()
         await connection.execute(
-            "select pg_notify($1, letter) from unnest($2::text[]) letter", CHANNEL, unsent, timeout=PATIENCE
+            "select pg_notify($1, letter) from unnest($2::text[]) letter",
+            CHANNEL,
+            unsent,
+            timeout=NOTIFY_TIMEOUT,
         )
         self._letters.sent(len(unsent))
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(NOTIFY_TIMEOUT):
                 while self._heard_number < self._letters.number:
                     if self._lost.is_set():
                         raise ConnectionResetError("the connection ended")
@@ -128,7 +131,7 @@ class Relay:
     async def _say_goodbye(self, connection: asyncpg.Connection) -> None:
         """Tell what still waits, and that there will be nothing more."""
         with suppress(Exception):
-            async with asyncio.timeout(GOODBYE):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._send(connection)
                 bye = json.dumps({"from": self._origin, "bye": True})
                 await connection.execute("select pg_notify($1, $2)", CHANNEL, bye)

@@ -13,7 +13,7 @@ from santaserver.errors import Problem
 from santaserver.live.messages import Hello
 from santaserver.live.narrowed import Narrowed
 from santaserver.live.requests import BAD_MESSAGE, BadMessageError, Requests
-from santaserver.live.subscriber import Lost, Subscriber, Told
+from santaserver.live.subscriber import Lost, Notification, Subscriber
 from santaserver.outbox import changed_in_bulk, message
 from santaserver.permissions import Permission
 from santaserver.routing import AreaRouter
@@ -162,7 +162,7 @@ async def _send_news(
             await websocket.send_json(changed_in_bulk(state.clock()))
 
 
-async def _next(subscriber: Subscriber, until: float) -> Told | Lost | None:
+async def _next(subscriber: Subscriber, until: float) -> Notification | Lost | None:
     """Return the next message; None when there is none until then."""
     try:
         async with asyncio.timeout_at(until):

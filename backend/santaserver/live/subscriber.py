@@ -24,7 +24,7 @@ class Audience(Enum):
     NUMBERS = "only the numbers of events"
 
 
-class Told:
+class Notification:
     """A message and who hears it."""
 
     __slots__ = ("_text", "audience", "machine_id", "message")
@@ -59,7 +59,7 @@ class Subscriber:
         self.machines: frozenset[str] = frozenset()
         self.checksums: dict[str, list[str]] = {}
         """The ids of watched machines by their checksum."""
-        self._queue: deque[Told] = deque()
+        self._queue: deque[Notification] = deque()
         self._news = asyncio.Event()
         self._lagged = False
         self._lost = 0
@@ -73,19 +73,19 @@ class Subscriber:
         for machine in self.machines:
             self.checksums.setdefault(checksum(machine), []).append(machine)
 
-    def wants(self, told: Told) -> bool:
+    def wants(self, notification: Notification) -> bool:
         """Tell whether a message is for this socket."""
-        audience = told.audience
+        audience = notification.audience
         if audience is Audience.ALL:
             return True
         if audience is Audience.EVENTS:
             return self.events
         if audience is Audience.NUMBERS:
             return not self.events
-        watched = told.machine_id in self.machines
+        watched = notification.machine_id in self.machines
         return watched or self.events if audience is Audience.FULL else watched and not self.events
 
-    def offer(self, told: Told) -> None:
+    def offer(self, notification: Notification) -> None:
         """Queue a message, or count it as lost with all that wait."""
         if self._lagged:
             self._lost += 1
@@ -94,7 +94,7 @@ class Subscriber:
             self._lost += len(self._queue) + 1
             self._queue.clear()
         else:
-            self._queue.append(told)
+            self._queue.append(notification)
         self._news.set()
 
     def lag(self) -> None:
@@ -103,7 +103,7 @@ class Subscriber:
         self._queue.clear()
         self._news.set()
 
-    def take(self) -> Told | Lost | None:
+    def take(self) -> Notification | Lost | None:
         """Return the next message, or how many were lost; None when there is nothing."""
         if self._lagged:
             lost = Lost(None if self._uncounted else self._lost)
@@ -112,7 +112,7 @@ class Subscriber:
             return lost
         return self._queue.popleft() if self._queue else None
 
-    async def next(self) -> Told | Lost:
+    async def next(self) -> Notification | Lost:
         """Wait for what `take` returns."""
         while (news := self.take()) is None:
             self._news.clear()

@@ -31,11 +31,11 @@ def retired(tried_at: datetime | None) -> Notice:
 
 
 def credential_refused(at: datetime, label: str | None) -> Notice:
-    """Somebody came with another credential."""
+    """Someone came with another credential."""
     shown = "another credential" if label is None else f"the secret of the enrollment {label!r}"
     return Notice(
         kind="credential_refused",
-        text=f"Somebody used this machine id with {shown} at {_time(at)} and was refused.",
+        text=f"Someone used this machine id with {shown} at {_time(at)} and was refused.",
         advice="If the Mac got a new profile or a new client certificate, release it: its next sync may then "
         "bring another one. If not, find out who uses its id; the server's log names the request.",
     )
@@ -85,14 +85,14 @@ def counts_differ(difference: CountsDifference) -> Notice:
 
 def tags_withheld(withheld: Sequence[WithheldLayer]) -> Notice:
     """Its report changes its tags, but the server does not."""
-    told = (
+    lines = (
         f"{one.layer} is {'withheld from' if one.gained else 'kept on'} this machine, although its report "
         f"says otherwise, since {_time(one.since)}: {one.reason}."
         for one in withheld
     )
     return Notice(
         kind="tags_withheld",
-        text=" ".join(told),
+        text=" ".join(lines),
         advice="Allow the program with a rule, or change the rule or setting that blocks it; the machine's "
         "next sync then follows its report. To give it the tag anyway, assign it manually.",
     )
@@ -100,10 +100,10 @@ def tags_withheld(withheld: Sequence[WithheldLayer]) -> Notice:
 
 def client_unknown(version: str) -> Notice:
     """The client's capabilities are unknown."""
-    said = f"its version text is {version[:100]!r}" if version else "it does not say its version"
+    version_text = f"its version text is {version[:100]!r}" if version else "it does not say its version"
     return Notice(
         kind="client_unknown",
-        text=f"The server does not recognize the machine's client: {said}. "
+        text=f"The server does not recognize the machine's client: {version_text}. "
         "It gets all rules at each sync, and only rules and settings that every client supports.",
         advice="If it is Santa, update it to a release of this year; if not, see below what it does not get.",
     )

@@ -1,7 +1,7 @@
 """Brings the database to this version's schema; safe when several do it at the same time.
 
 Each file is applied in a transaction of its own, under an advisory lock that ends with it: poolers
-between us and PostgreSQL give a session's lock to somebody else.
+between us and PostgreSQL give a session's lock to someone else.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 LOCK_KEY = 0x53616E7461
 """Advisory lock that one migrating process holds; the others wait for it."""
 LOCK_TIMEOUT = "5s"
-"""How long a migration waits for a table that somebody uses; those behind it wait as well meanwhile."""
+"""How long a migration waits for a table that someone uses; those behind it wait as well meanwhile."""
 LOCK_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds until it tries again."""
 

@@ -53,9 +53,9 @@ async def admit(
         )
         login = Login(user_id, request.address, user_agent, now, session)
         token = await state.sessions.begin(connection, login)
-        said = {"issuer": issuer, "authority": person.authority, "subject": person.subject}
+        details = {"issuer": issuer, "authority": person.authority, "subject": person.subject}
         actor = Actor(after.username, user_id)
-        work.audit(actor, now, "login", ("user", str(user_id)), None, said)
+        work.audit(actor, now, "login", ("user", str(user_id)), None, details)
     if before != after:
         state.sessions.ended()
     return token

@@ -76,7 +76,7 @@ class Keys:
         self._fetched_at = now
 
     def _chosen(self, header: Header) -> "PyJWK | None":
-        import jwt  # noqa: PLC0415 - loaded when somebody signs in
+        import jwt  # noqa: PLC0415 - loaded when someone signs in
 
         for key in self._known.get(header.kid, ()):
             if key.get("kty") != KINDS[header.algorithm] or key.get("alg") not in {None, header.algorithm}:

@@ -1,6 +1,6 @@
 """Who a token is about, and which roles it gives. Pure.
 
-A person is known by what never changes and is never given to somebody else: in Entra by tenant and object id,
+A person is known by what never changes and is never given to someone else: in Entra by tenant and object id,
 elsewhere by issuer and subject. Names and e-mail addresses are only shown.
 """
 
@@ -23,7 +23,7 @@ _UNSHOWN = re.compile("[\0-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\
 
 
 class Person(Struct, frozen=True):
-    """Somebody who has signed in at the provider."""
+    """Someone who has signed in at the provider."""
 
     authority: str
     """Who gave the id: a tenant of Entra's, or an issuer."""

@@ -47,7 +47,7 @@ class Grant:
 
 
 class Provider:
-    """One provider; it is asked when somebody signs in, not at the start."""
+    """One provider; it is asked when someone signs in, not at the start."""
 
     def __init__(self, settings: Settings, fetcher: Fetcher | None = None) -> None:
         """Prepare."""

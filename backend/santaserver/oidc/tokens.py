@@ -52,7 +52,7 @@ class Expected(NamedTuple):
 
 def header_of(token: object, types: frozenset[str]) -> Header:
     """Return the header of a token, not verified yet; raise `BadToken` for one that is never acceptable."""
-    import jwt  # noqa: PLC0415 - loaded when somebody signs in
+    import jwt  # noqa: PLC0415 - loaded when someone signs in
 
     if not isinstance(token, str) or not token or len(token) > MAX_TOKEN:
         raise BadToken("there is no token, or it is too large")

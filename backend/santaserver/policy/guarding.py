@@ -173,17 +173,17 @@ class Guarding:
         """Return what a change makes of the lifelines."""
         return compare(self.view, after, moves, self._lifelines, self._now)
 
-    def decide(self, told: Sequence[Report], field: str) -> None:
+    def decide(self, reports: Sequence[Report], field: str) -> None:
         """Raise `Unprocessable` when a lifeline becomes blocked, else keep what there is to say."""
-        refused = [report for report in told if report.severity == "refused"]
+        refused = [report for report in reports if report.severity == "refused"]
         if refused and not self._work.guard.override:
             raise refusal(refused, field)
-        self.keep(told)
+        self.keep(reports)
 
-    def keep(self, told: Sequence[Report]) -> None:
+    def keep(self, reports: Sequence[Report]) -> None:
         """Keep what there is to say for the response."""
-        self.overridden |= any(report.severity == "refused" for report in told)
-        self._work.guard.warnings += [report.text for report in told]
+        self.overridden |= any(report.severity == "refused" for report in reports)
+        self._work.guard.warnings += [report.text for report in reports]
 
     def record(self, change: Change) -> None:
         """Write down that a change was made against the guard's advice."""
@@ -317,9 +317,9 @@ async def _by_hash(
         claims = await claims_of(work.connection, rule_type, hashes)
         if claims and fleet is None:
             fleet = await fleet_size(work.connection)
-        for name, said in claims.items():
+        for name, claim in claims.items():
             for lifeline, programs in zip(lifelines, found, strict=True):
-                for signer in believed(said, lifeline, fleet or 0)[:1]:
+                for signer in believed(claim, lifeline, fleet or 0)[:1]:
                     own = declared(rule_type, name)
                     program = structs.replace(
                         own, team_id=signer.team_id, signing_id=signer.signing_id, by_rules_only=True

@@ -31,7 +31,7 @@ class PolicyHead(Struct, frozen=True):
     """When the next activation or expiry is due."""
 
     def at_least(self, seq: int) -> "PolicyHead":
-        """Return these numbers for somebody who has seen a newer one, of whose content nothing is known."""
+        """Return these numbers for someone who has seen a newer one, of whose content nothing is known."""
         return self if seq <= self.seq else structs.replace(self, seq=seq, content_seq=seq)
 
     def same_rules(self, state: PolicyState) -> PolicyState:

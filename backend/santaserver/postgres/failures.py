@@ -91,8 +91,8 @@ def describe(error: BaseException) -> str:
 def hint(error: BaseException) -> str:
     """Describe an outage and the remedy, as far as they are known."""
     state = getattr(origin(error), "sqlstate", None) or ""
-    said = next((text for start, text in HINTS if state.startswith(start)), "")
-    return f"{said} ({describe(error)})" if said else describe(error)
+    hint = next((text for start, text in HINTS if state.startswith(start)), "")
+    return f"{hint} ({describe(error)})" if hint else describe(error)
 
 
 class OutageLog:

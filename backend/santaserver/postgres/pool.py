@@ -21,7 +21,7 @@ CHECK_TIMEOUT = 2.0
 KEEP_IDLE = 300.0
 """Seconds after which an idle connection is closed."""
 CLOSE_TIMEOUT = 2.0
-FULL_PATIENCE = 3.0
+FULL_WAIT_TIMEOUT = 3.0
 """Seconds to wait for one of our own connections when the server has none left to open."""
 FULL_PAUSE = 0.05
 
@@ -127,7 +127,7 @@ class Pool:
         return None
 
     async def _open(self) -> PooledConnection:
-        until = self._clock() + FULL_PATIENCE
+        until = self._clock() + FULL_WAIT_TIMEOUT
         while True:
             try:
                 return PooledConnection(await self._connect(), self._clock())

@@ -54,14 +54,14 @@ class CelError(Exception):
 @lru_cache(256)
 def check(expression: str) -> CelFacts:
     """Return what the expression needs; raise `CelError` when no Santa release can use it."""
-    newest = _mistake(expression, Level.SILENT_CHANNELS, compiler=True)
+    newest = _error(expression, Level.SILENT_CHANNELS, compiler=True)
     if newest is not None:
         raise CelError(newest)
-    level = next(level for level in CEL_LEVELS if _mistake(expression, level, compiler=True) is None)
-    return CelFacts(level, _mistake(expression, Level.SILENT_CHANNELS, compiler=False) is not None)
+    level = next(level for level in CEL_LEVELS if _error(expression, level, compiler=True) is None)
+    return CelFacts(level, _error(expression, Level.SILENT_CHANNELS, compiler=False) is not None)
 
 
-def _mistake(expression: str, level: Level, *, compiler: bool) -> str | None:
+def _error(expression: str, level: Level, *, compiler: bool) -> str | None:
     try:
         compiled = _environment(level, compiler).compile(expression)
     except RuntimeError as error:

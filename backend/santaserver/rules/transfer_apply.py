@@ -3,7 +3,7 @@
 from santaserver.db import rows_of
 from santaserver.policy.change import Change
 from santaserver.policy.layer_ranks import MACHINE_RANK, USER_RANK
-from santaserver.rules.transfer_staging import PATIENCE
+from santaserver.rules.transfer_staging import STATEMENT_TIMEOUT
 
 USER_LAYERS = """insert into layer (kind, name, rank)
   select distinct 'user', substr(layer, length('user:') + 1), $1::integer from import_step
@@ -51,11 +51,11 @@ async def apply(change: Change) -> int:
         return change.before.seq
     seq = change.take_number()
     await _make_layers(change)
-    await connection.execute(CANCEL, now, timeout=PATIENCE)
-    await connection.execute(CLOSE, seq, timeout=PATIENCE)
-    await connection.execute(REMOVE, now, timeout=PATIENCE)
-    await connection.execute(ADD, now, change.actor.id, timeout=PATIENCE)
-    await connection.execute(OPEN, change.reason, seq, now, change.actor.id, timeout=PATIENCE)
+    await connection.execute(CANCEL, now, timeout=STATEMENT_TIMEOUT)
+    await connection.execute(CLOSE, seq, timeout=STATEMENT_TIMEOUT)
+    await connection.execute(REMOVE, now, timeout=STATEMENT_TIMEOUT)
+    await connection.execute(ADD, now, change.actor.id, timeout=STATEMENT_TIMEOUT)
+    await connection.execute(OPEN, change.reason, seq, now, change.actor.id, timeout=STATEMENT_TIMEOUT)
     change.due_at(await connection.fetchval(DUE))
     return seq
 
@@ -63,8 +63,8 @@ async def apply(change: Change) -> int:
 async def _make_layers(change: Change) -> None:
     """Give those users and Macs a layer that get their first rule."""
     connection = change.connection
-    await connection.execute(USER_LAYERS, USER_RANK, timeout=PATIENCE)
-    await connection.execute(MACHINE_LAYERS, MACHINE_RANK, timeout=PATIENCE)
-    await connection.execute(MADE_LAYERS, timeout=PATIENCE)
-    if rows_of(await connection.execute(USED_LAYERS, timeout=PATIENCE)):
+    await connection.execute(USER_LAYERS, USER_RANK, timeout=STATEMENT_TIMEOUT)
+    await connection.execute(MACHINE_LAYERS, MACHINE_RANK, timeout=STATEMENT_TIMEOUT)
+    await connection.execute(MADE_LAYERS, timeout=STATEMENT_TIMEOUT)
+    if rows_of(await connection.execute(USED_LAYERS, timeout=STATEMENT_TIMEOUT)):
         change.layers_changed()

@@ -31,9 +31,9 @@ async def judge(work: UnitOfWork, now: datetime) -> list[FileMistake]:
     await guard.before()
     layers = _layers(steps)
     after = await _after(work, guard, steps, layers)
-    told = await guard.judge(after, layers.values())
-    guard.keep(told)
-    return [_mistake(report, steps) for report in told if report.severity == "refused"]
+    reports = await guard.judge(after, layers.values())
+    guard.keep(reports)
+    return [_mistake(report, steps) for report in reports if report.severity == "refused"]
 
 
 def _layers(steps: Iterable[ConcerningStep]) -> dict[str, int]:

@@ -15,7 +15,7 @@ from santaserver.policy.rule_text import Key
 from santaserver.rules.transfer_plan import NO_LAYER, STAGED_COLUMNS, Portion
 from santaserver.rules.transfer_schemas import SHOWN, FileMistake
 
-PATIENCE = 50.0
+STATEMENT_TIMEOUT = 50.0
 """Seconds for one statement about all rules of a file."""
 
 STAGED = """create temp table import_rule (
@@ -154,9 +154,9 @@ async def add(connection: Connection, portion: Portion) -> None:
 async def compare(connection: Connection, *, remove_missing: bool) -> dict[str, int]:
     """Work out what happens to each rule; return how many there are of each kind of step."""
     for statement in ("analyze import_rule", LAYERS, "analyze import_layer", STEPS, "analyze import_step"):
-        await connection.execute(statement, timeout=PATIENCE)
+        await connection.execute(statement, timeout=STATEMENT_TIMEOUT)
     if remove_missing:
-        await connection.execute(REMOVALS, timeout=PATIENCE)
+        await connection.execute(REMOVALS, timeout=STATEMENT_TIMEOUT)
     rows = await connection.fetch("select action, count(*) from import_step group by action")
     return {row[0]: row[1] for row in rows}
 

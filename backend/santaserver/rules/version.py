@@ -1,4 +1,4 @@
-"""Which version of a rule somebody has seen. Pure."""
+"""Which version of a rule someone has seen. Pure."""
 
 from collections.abc import Sequence
 from operator import attrgetter

@@ -54,9 +54,9 @@ async def evidence_of(
     return replace(evidence, rules_missing=missing, expected=expected[0] if differs else None)
 
 
-def client_mode(said: str | int) -> str:
+def client_mode(reported: str | int) -> str:
     """Return the mode's name, empty for words this version does not know."""
-    name = MODES.get(said, "") if isinstance(said, int) else said
+    name = MODES.get(reported, "") if isinstance(reported, int) else reported
     return name if name in KNOWN_MODES else ""
 
 

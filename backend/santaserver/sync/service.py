@@ -260,8 +260,8 @@ async def conclude(context: SyncContext, machine: MachineSnapshot, request: Post
                 report.received,
             )
         hashes = (report.rules_hash, judgement.acked_hash)
-        said = (None, None) if silent and report.received == 0 else counts
-        await repository.confirm(context.connection, machine, session, said, hashes, context.now)
+        shown = (None, None) if silent and report.received == 0 else counts
+        await repository.confirm(context.connection, machine, session, shown, hashes, context.now)
         if silent and not session.idle:
             has = await rule_sets.counts(context.connection, context.caches, session.target)
             await inventory.store_counts(context.connection, machine.id, has)
@@ -361,8 +361,8 @@ def _tell_preflight(
 ) -> None:
     now, kind, hostname = context.now, new.plan.kind, repository.clip(request.hostname)
     if not machine.seen_before:
-        told = MachineChanged(at=now, machine_id=machine.machine_id, hostname=hostname, change="enrolled")
-        context.work.outbox.add(message(told))
+        news = MachineChanged(at=now, machine_id=machine.machine_id, hostname=hostname, change="enrolled")
+        context.work.outbox.add(message(news))
     changed = (
         not machine.seen_before
         or kind is not Kind.NORMAL
@@ -378,7 +378,7 @@ def _tell_postflight(
     context: SyncContext, machine: MachineSnapshot, session: Session, *, refused: bool
 ) -> None:
     changed = refused or session.kind is not Kind.NORMAL or session.target != machine.known.acked
-    told = sync_progress(
+    news = sync_progress(
         context.now,
         machine.machine_id,
         machine.hostname,
@@ -387,4 +387,4 @@ def _tell_postflight(
         changed=changed,
         refused=refused,
     )
-    context.work.outbox.add(told)
+    context.work.outbox.add(news)

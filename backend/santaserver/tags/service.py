@@ -207,7 +207,7 @@ async def order_impact(connection: Connection, scope: Scope, tags: list[int]) ->
 async def try_predicate(connection: Connection, predicate: str) -> PredicateResult:
     """Check a predicate and return which of the Macs that synced last it matches."""
     expression = predicate.strip()
-    wrong = _predicate_mistake(expression)
+    wrong = _predicate_error(expression)
     if wrong:
         return PredicateResult(error=wrong, tried=0, matching=0, examples=[])
     machines = await repository.newest_machines(connection, TRIED)
@@ -333,7 +333,7 @@ async def _get(connection: Connection, scope: Scope, tag_id: int) -> Tag:
 def _check_predicate(text: str | None) -> None:
     """Compile a predicate, before the policy is locked."""
     predicate = (text or "").strip()
-    if predicate and (wrong := _predicate_mistake(predicate)):
+    if predicate and (wrong := _predicate_error(predicate)):
         raise wrong_field("predicate", wrong)
 
 
@@ -344,7 +344,7 @@ async def _check(connection: Connection, content: TagContent, tag_id: int | None
         raise wrong_field("enrollments", "There is no such enrollment")
 
 
-def _predicate_mistake(expression: str) -> str | None:
+def _predicate_error(expression: str) -> str | None:
     if not expression:
         return "The expression is empty"
     if not is_storable(expression):

@@ -1,4 +1,4 @@
-"""Which version of a tag, of their order or of a membership somebody has seen. Pure."""
+"""Which version of a tag, of their order or of a membership someone has seen. Pure."""
 
 from collections.abc import Sequence
 from operator import attrgetter

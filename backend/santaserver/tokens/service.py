@@ -232,5 +232,5 @@ def _names(permissions: Iterable[Permission]) -> str:
 
 
 def _plain(token: Token) -> dict[str, Any]:
-    said: Collection[str] = {"last_used_at", "last_address", "owner_disabled"}
-    return token.model_dump(mode="json", exclude=set(said))
+    left_out: Collection[str] = {"last_used_at", "last_address", "owner_disabled"}
+    return token.model_dump(mode="json", exclude=set(left_out))

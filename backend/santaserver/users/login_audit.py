@@ -37,8 +37,8 @@ async def _store(
     attempts: int | None = None,
 ) -> None:
     target: Target = ("user", UNKNOWN if account is None else str(account.id))
-    said = {} if account is None else {"username": account.username}
-    after = said if attempts is None else {**said, "attempts": attempts}
+    named = {} if account is None else {"username": account.username}
+    after = named if attempts is None else {**named, "attempts": attempts}
     entry = audit.entry(ANONYMOUS, now, action, target, None, after or None, request=request)
     async with state.database.read(key) as connection, connection.transaction():
         await audit.store(connection, [entry])

@@ -44,7 +44,7 @@ async def change_password(
         hashed = await asyncio.to_thread(hash_password, wanted.new_password)
     async with state.database.unit_of_work(discard, user.id, request) as work:
         if not await repository.replace_password(work.connection, user.id, account.password_hash, hashed):
-            raise Conflict("Somebody else has just changed this password; nothing was stored. Log in again")
+            raise Conflict("Someone else has just changed this password; nothing was stored. Log in again")
         await attempt.forgive(work.connection)
         ended = await session_repository.delete_of_user(work.connection, user.username, user.session)
         after = {"username": user.username, "sessions_ended": len(ended)}

@@ -202,7 +202,7 @@ async def provider_roles(connection: Connection, user_id: int) -> list[str] | No
 
 
 async def has_administrator(connection: Connection) -> bool:
-    """Tell whether somebody can log in who may do everything, also when the identity provider is down."""
+    """Tell whether someone can log in who may do everything, also when the identity provider is down."""
     found: bool = await connection.fetchval(
         """select exists (select from binding b join app_user u on u.id = b.user_id
              where b.role = 'admin' and b.tag_id is null and u.disabled_at is null

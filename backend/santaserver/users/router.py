@@ -109,7 +109,7 @@ async def me(user: CurrentUser) -> User:
     return user
 
 
-@router.get("/state", dependencies=[public("whether somebody is logged in")])
+@router.get("/state", dependencies=[public("whether someone is logged in")])
 async def login_state(request: Request, state: StateDep, now: NowDep) -> LoginState:
     """Show the logged-in user, if any, and what a session needs; being logged out is not an error."""
     token = read_session_cookie(request.cookies, state.settings)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from santaserver.live.bus import Bus
 from santaserver.live.messages import sync_progress
-from santaserver.live.subscriber import Subscriber, Told
+from santaserver.live.subscriber import Notification, Subscriber
 from santaserver.outbox import Message
 
 SECONDS = 60
@@ -70,7 +70,7 @@ def event(machine: str) -> Message:
 def drain(subscriber: Subscriber) -> int:
     """Return the bytes of what waits."""
     news = list(iter(subscriber.take, None))
-    return sum(len(one.text) for one in news if isinstance(one, Told))
+    return sum(len(one.text) for one in news if isinstance(one, Notification))
 
 
 def measure(consoles: int) -> tuple[float, list[float]]:

@@ -35,7 +35,7 @@ def shown(dialog: Locator) -> str:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_somebody_is_invited_and_chooses_a_password(
+def test_someone_is_invited_and_chooses_a_password(
     open_page: OpenPage, deployment: Deployment, width: str
 ) -> None:
     secrets.remember(NEXT)

@@ -56,7 +56,7 @@ def begin(page: Page) -> None:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_somebody_signs_in_sees_name_and_role_and_signs_out(
+def test_someone_signs_in_sees_name_and_role_and_signs_out(
     open_page: OpenPage, office: Office, width: str
 ) -> None:
     office.provider.order(people={"lena": LENA})

@@ -28,7 +28,7 @@ def signed(team: str, name: str = "tool") -> dict[str, Any]:
         "team_id": team,
         "signing_id": f"{team}:{name}" if team else "",
         "cdhash": CDHASH,
-        "signing_chain": [{"sha256": LEAF, "cn": "Leaf", "org": "Somebody", "ou": team}],
+        "signing_chain": [{"sha256": LEAF, "cn": "Leaf", "org": "Someone", "ou": team}],
     }
 
 

@@ -48,7 +48,7 @@ def event(sha256: int, name: str) -> dict[str, Any]:
         "decision": "BLOCK_UNKNOWN",
         "team_id": "EQHXZ8M8AV",
         "signing_id": f"EQHXZ8M8AV:{name}",
-        "signing_chain": [{"sha256": f"{sha256:064x}", "cn": "Leaf", "org": "Somebody"}],
+        "signing_chain": [{"sha256": f"{sha256:064x}", "cn": "Leaf", "org": "Someone"}],
     }
 
 

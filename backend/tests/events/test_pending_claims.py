@@ -23,9 +23,7 @@ def report(
         "team_id": "EQHXZ8M8AV",
         "signing_id": signing_id,
         "cdhash": cdhash,
-        "signing_chain": [
-            {"sha256": f"{number:064x}", "cn": "Somebody", "org": "Org"} for number in range(3)
-        ],
+        "signing_chain": [{"sha256": f"{number:064x}", "cn": "Someone", "org": "Org"} for number in range(3)],
         **more,
     }
     return parse_upload(json.dumps({"events": [event]}).encode(), "M", NOW).executions[0]

@@ -23,7 +23,7 @@ CONFIGURATION = 78
         ({"TRUSTED_PROXIES": "10.0.0.0/99"}, "trusted_proxies"),
     ],
 )
-def test_a_mistake_is_named_and_ends_the_container(
+def test_a_error_is_named_and_ends_the_container(
     new_container: NewContainer, environ: dict[str, str], named: str
 ) -> None:
     container = new_container(environ)

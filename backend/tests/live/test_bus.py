@@ -10,7 +10,7 @@ from santaserver.live.bus import SHOWN_AT_ONCE, Bus
 from santaserver.live.messages import sync_progress
 from santaserver.live.recent import BRIEFLY, KEPT
 from santaserver.live.steps import Stage, mark_of
-from santaserver.live.subscriber import QUEUE_SIZE, Lost, Subscriber, Told
+from santaserver.live.subscriber import QUEUE_SIZE, Lost, Notification, Subscriber
 from santaserver.outbox import Message
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -76,7 +76,7 @@ def received(subscriber: Subscriber) -> list[Any]:
     """Return what a socket is told now: messages, and what was lost."""
 
     news = iter(subscriber.take, None)
-    return [one.message if isinstance(one, Told) else one for one in news]
+    return [one.message if isinstance(one, Notification) else one for one in news]
 
 
 def test_syncs_are_summed_up_once_a_second() -> None:

@@ -154,7 +154,7 @@ class Quieted(Sockets):
     """Sockets whose server is at hand, to see when it has nothing to do any more."""
 
     def __init__(self, address: Address, server: "Server", *, kept_open: bool) -> None:
-        """`kept_open` says that somebody in between keeps connections open."""
+        """`kept_open` says that someone in between keeps connections open."""
         super().__init__(address)
         self._server = server
         self._kept_open = kept_open

@@ -1,4 +1,4 @@
-"""Somebody with a valid secret of another enrollment, who knows a Mac's id and gets nothing by it."""
+"""Someone with a valid secret of another enrollment, who knows a Mac's id and gets nothing by it."""
 
 from datetime import datetime
 from random import Random

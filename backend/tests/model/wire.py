@@ -99,7 +99,7 @@ def unpacked(body: bytes, encoding: bytes) -> bytes:
 async def exchange(line: Line, request: Request, cut: Cut | None = None) -> Answer:
     """Send a request again while the server refuses it as overloaded, as on a machine that is busy otherwise.
 
-    After `PATIENCE` seconds the refusal is returned: then it is no passing shortage.
+    After `TIMEOUT` seconds the refusal is returned: then it is no passing shortage.
     """
     until = time.monotonic() + TIMEOUT
     while True:

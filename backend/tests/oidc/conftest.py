@@ -76,7 +76,7 @@ def server(dsn: str, provider: Provider) -> Iterator[RunningServer]:
 
 @pytest.fixture
 def open_browser(server: RunningServer) -> Iterator[OpenBrowser]:
-    """Return a function that opens a browser of somebody."""
+    """Return a function that opens a browser of someone."""
     opened: list[Browser] = []
 
     def made(login: str = "lena", other: RunningServer | None = None) -> Browser:
@@ -92,5 +92,5 @@ def open_browser(server: RunningServer) -> Iterator[OpenBrowser]:
 
 @pytest.fixture
 def browser(open_browser: OpenBrowser) -> Browser:
-    """A browser of somebody called lena."""
+    """A browser of someone called lena."""
     return open_browser()

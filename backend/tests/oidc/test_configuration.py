@@ -17,11 +17,11 @@ OTHER = {**ENTRA, "OIDC_ISSUER": "https://login.example.com/realms/a"}
 del OTHER["TENANT_ID"]
 
 
-def mistakes(environ: dict[str, str]) -> list[str]:
+def errors(environ: dict[str, str]) -> list[str]:
     """Return what is wrong with settings."""
     with pytest.raises(SettingsError) as raised:
         load(environ)
-    return raised.value.mistakes
+    return raised.value.errors
 
 
 def test_entra_needs_three_values_and_another_provider_too() -> None:
@@ -40,8 +40,8 @@ def test_the_client_secret_can_be_in_a_file(tmp_path: Path) -> None:
     del environ["CLIENT_SECRET"]
     assert load(environ).identity.client_secret == "from-a-file"
     file.write_text("")
-    (mistake,) = mistakes(environ)
-    assert mistake == f"CLIENT_SECRET_FILE: {file} is empty"
+    (error,) = errors(environ)
+    assert error == f"CLIENT_SECRET_FILE: {file} is empty"
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_the_client_secret_can_be_in_a_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_value_for_entra_is_told_with_what_to_do(changes: dict[str, str], said: str) -> None:
-    (mistake,) = mistakes(ENTRA | changes)
-    assert said in mistake
-    assert ": " in mistake
+    (error,) = errors(ENTRA | changes)
+    assert said in error
+    assert ": " in error
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,9 @@ def test_a_wrong_value_for_entra_is_told_with_what_to_do(changes: dict[str, str]
     ],
 )
 def test_a_wrong_issuer_is_told_with_what_to_do(issuer: str, said: str) -> None:
-    (mistake,) = mistakes(OTHER | {"OIDC_ISSUER": issuer})
-    assert said in mistake
-    assert "u:p" not in mistake
+    (error,) = errors(OTHER | {"OIDC_ISSUER": issuer})
+    assert said in error
+    assert "u:p" not in error
 
 
 @pytest.mark.parametrize(
@@ -109,17 +109,17 @@ def test_what_is_right_is_accepted(environ: dict[str, str]) -> None:
 
 
 def test_everything_is_told_at_once() -> None:
-    found = mistakes({"TENANT_ID": "common", "OIDC_ISSUER": "http://x", "OIDC_GROUP_ROLES": "a=b"})
+    found = errors({"TENANT_ID": "common", "OIDC_ISSUER": "http://x", "OIDC_GROUP_ROLES": "a=b"})
     for word in ("TENANT_ID", "OIDC_ISSUER", "CLIENT_ID", "CLIENT_SECRET", "PUBLIC_URL", "OIDC_GROUP_ROLES"):
-        assert any(mistake.startswith(word) for mistake in found), word
+        assert any(error.startswith(word) for error in found), word
 
 
 @pytest.mark.parametrize("name", ["CLIENT_ID", "CLIENT_SECRET", "OIDC_NAME", "OIDC_GROUP_ROLES"])
-def test_a_value_without_a_provider_is_a_mistake(name: str) -> None:
-    (mistake,) = mistakes({name: "abc-def-ghi"})
-    assert mistake.startswith(name)
-    assert "set TENANT_ID" in mistake
-    assert "abc-def-ghi" not in mistake
+def test_a_value_without_a_provider_is_a_error(name: str) -> None:
+    (error,) = errors({name: "abc-def-ghi"})
+    assert error.startswith(name)
+    assert "set TENANT_ID" in error
+    assert "abc-def-ghi" not in error
 
 
 def test_group_roles_are_read_in_any_order() -> None:

@@ -86,7 +86,7 @@ def test_a_person_is_known_by_tenant_and_object_id(
         {"oid": f"{OID}\n"},
     ],
 )
-def test_somebody_of_another_tenant_or_without_an_object_id_stays_out(
+def test_someone_of_another_tenant_or_without_an_object_id_stays_out(
     entra: Provider, server: RunningServer, open_browser: OpenBrowser, claims: dict[str, Any]
 ) -> None:
     entra.claims(**claims)

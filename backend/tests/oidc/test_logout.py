@@ -22,7 +22,7 @@ def order(client: httpx.Client, token: str) -> httpx.Response:
 
 
 def is_in(browser: Browser) -> bool:
-    """Tell whether somebody is logged in."""
+    """Tell whether someone is logged in."""
     return browser.server.get(ME).status_code == httpx.codes.OK
 
 

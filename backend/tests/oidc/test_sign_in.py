@@ -191,7 +191,7 @@ def test_groups_that_are_left_out_are_never_asked_for_where_the_token_says(
     assert [path for path in provider.calls() if path.startswith("/v1.0")] == []
 
 
-def test_the_name_or_address_of_somebody_else_is_worth_nothing(
+def test_the_name_or_address_of_someone_else_is_worth_nothing(
     provider: Provider, server: RunningServer, browser: Browser
 ) -> None:
     add_user(server.dsn, "lena@example.com", "admin")

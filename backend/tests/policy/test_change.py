@@ -169,7 +169,7 @@ def test_an_error_after_the_change_leaves_nothing(dsn: str) -> None:
 
 def test_a_change_that_does_nothing_takes_no_number(dsn: str) -> None:
     async def act(work: UnitOfWork) -> None:
-        async with policy_change(work, Actor("somebody"), system_clock(), "rule"):
+        async with policy_change(work, Actor("someone"), system_clock(), "rule"):
             pass
 
     in_one_unit(dsn, act, publish=[])

@@ -28,7 +28,7 @@ def rule(rule_type: str, identifier: str, policy: str = "BLOCKLIST", **more: obj
 
 @pytest.mark.parametrize("essential", [SANTA_ITSELF, *AGENTS], ids=lambda essential: essential.key)
 @pytest.mark.parametrize("policy", ["BLOCKLIST", "SILENT_BLOCKLIST", "SILENT_GUI_BLOCKLIST"])
-def test_what_a_mac_needs_is_not_blocked_by_mistake(
+def test_what_a_mac_needs_is_not_blocked_by_error(
     admin: httpx.Client, essential: object, policy: str
 ) -> None:
     team = essential.team_id  # type: ignore[attr-defined]

@@ -127,7 +127,7 @@ class Browser:
     """Follows redirects to the provider and back to the server, and fills in the forms."""
 
     def __init__(self, server: httpx.Client, login: str = "lena") -> None:
-        """A browser of somebody, with cookies of the server and of the provider."""
+        """A browser of someone, with cookies of the server and of the provider."""
         self.server = server
         self.provider = httpx.Client(verify=NO_TLS, timeout=30)
         self.login = login

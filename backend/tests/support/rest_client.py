@@ -1,6 +1,6 @@
 """A client of the REST interface that changes what is there now: it reads the version before each change.
 
-It confirms whatever it is asked, like somebody who is in a hurry.
+It confirms whatever it is asked, like someone who is in a hurry.
 """
 
 from typing import Any

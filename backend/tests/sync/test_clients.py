@@ -104,7 +104,7 @@ def test_the_cursor_of_another_server_is_no_obstacle(server: RunningServer, admi
     assert (len(client.rules), client.cursor) == (1, None)
 
 
-@pytest.mark.parametrize("version", [PEDRO, "somebody-1"])
+@pytest.mark.parametrize("version", [PEDRO, "someone-1"])
 def test_changes_removals_and_losses_are_followed(
     server: RunningServer, admin: httpx.Client, version: str
 ) -> None:

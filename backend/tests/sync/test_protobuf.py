@@ -125,7 +125,7 @@ def test_what_a_newer_client_says_is_skipped_or_counted_as_other(
 
 
 @pytest.mark.parametrize("body", [b"\xff\xff\xff", b"\x0a\x05ab", b"\x0a\x02\xc3\x28"])
-def test_what_is_no_protobuf_is_the_clients_mistake(mac: SimulatedMac, body: bytes) -> None:
+def test_what_is_no_protobuf_is_the_clients_error(mac: SimulatedMac, body: bytes) -> None:
     response = mac.post_raw("preflight", body, {"Content-Type": "application/x-protobuf"})
     assert response.status_code == httpx.codes.BAD_REQUEST
     assert "protobuf" in response.json()["detail"]

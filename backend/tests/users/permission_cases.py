@@ -150,7 +150,7 @@ WHOLE = [
     whole("GET", "/tokens?user_id=1", "admin auditor"),
     whole("GET", "/sessions?everybody=true", "admin auditor"),
     whole("GET", "/sessions?username=admin", "admin auditor"),
-    whole("DELETE", "/sessions?username=somebody", "admin"),
+    whole("DELETE", "/sessions?username=someone", "admin"),
     whole("GET", "/audit", "admin auditor"),
     whole("GET", "/audit/export", "admin auditor"),
     whole("POST", "/audit/checkpoint", "admin auditor"),

@@ -65,7 +65,7 @@ def test_the_cookie_is_as_strict_as_the_address_allows(
 
 @pytest.fixture
 def ordinary(dsn: str) -> Iterator[tuple[RunningServer, httpx.Client]]:
-    """A server whose sessions last as long as they do by default, and somebody who is logged in."""
+    """A server whose sessions last as long as they do by default, and someone who is logged in."""
     lifetimes = {"SESSION_HOURS": "", "SESSION_IDLE_MINUTES": ""}
     with RunningServer(dsn, lifetimes) as server, server.client() as client:
         assert client.post("/api/v1/auth/login", json=LOGIN).status_code == httpx.codes.OK

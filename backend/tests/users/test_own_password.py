@@ -33,7 +33,7 @@ def test_the_session_that_asks_stays_and_all_others_end(
         assert (done.status_code, done.json()) == (httpx.codes.OK, {"ended": 1})
         assert_ends(elsewhere)
         assert viewer.get("/api/v1/auth/me").status_code == httpx.codes.OK
-        assert admin.get("/api/v1/auth/me").status_code == httpx.codes.OK, "somebody else's session"
+        assert admin.get("/api/v1/auth/me").status_code == httpx.codes.OK, "someone else's session"
         assert logged_in(elsewhere, "viewer", ADMIN[1]) == httpx.codes.UNAUTHORIZED
         assert logged_in(elsewhere, "viewer", NEXT) == httpx.codes.OK
     (entry,) = fetch(server.dsn, "select * from audit_log where action = 'password_changed'")

@@ -240,7 +240,7 @@ def test_an_invited_user_chooses_the_password(managed: RunningServer, admin: htt
     assert admin.get(f"/api/v1/users/{number}").json()["setup_until"] is not None
     with managed.client() as client:
         assert client.post(f"{SETUP}/link", json={"secret": secret}).json()["username"] == "ada"
-        done = use(client, secret, username="admin")  # nobody becomes somebody else
+        done = use(client, secret, username="admin")  # nobody becomes someone else
         assert (done.status_code, done.json()["username"], done.json()["role"]) == (200, "ada", "viewer")
         assert use(client, secret).status_code == httpx.codes.NOT_FOUND
     shown = admin.get(f"/api/v1/users/{number}").json()

@@ -1,4 +1,4 @@
-"""How long failed logins make somebody wait, and who that is."""
+"""How long failed logins make someone wait, and who that is."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +21,7 @@ def test_the_wait_never_shrinks_with_more_failures_and_is_bounded(count: int, ag
     assert waiting_time(count + 1, last, 5, NOW) >= wait
 
 
-def test_a_few_mistakes_cost_nothing() -> None:
+def test_a_few_errors_cost_nothing() -> None:
     assert waiting_time(4, NOW, 5, NOW) == timedelta(0)
     assert waiting_time(5, NOW, 5, NOW) > timedelta(0)
 

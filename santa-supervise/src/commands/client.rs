@@ -97,7 +97,7 @@ fn check_health(common: &Common, ready: bool, json: bool) -> Result<i32, Failure
 fn report(answer: &Answer, json: bool) -> Result<i32, Failure> {
     let code = if answer.ok { exit::OK } else { exit::FAILED };
     if !json && !answer.ok {
-        // As with any other message, it does not matter whether somebody reads it.
+        // As with any other message, it does not matter whether someone reads it.
         let _ = writeln!(io::stderr(), "{}", answer.message);
         return Ok(code);
     }

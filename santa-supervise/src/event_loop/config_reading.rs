@@ -49,7 +49,7 @@ impl ConfigReading {
         self.reader.as_ref().map(|reader| reader.deadline)
     }
 
-    /// Notes that somebody wants it read; whether reading has to begin now.
+    /// Notes that someone wants it read; whether reading has to begin now.
     pub(super) fn ask(&mut self, asker: Option<Token>) -> bool {
         if self.reader.is_some() || self.binding {
             self.again.get_or_insert_default().extend(asker);

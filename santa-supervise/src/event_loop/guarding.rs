@@ -1,5 +1,5 @@
 //! The process that kills what is left when we are killed: started again when
-//! somebody kills it.
+//! someone kills it.
 
 use std::io;
 use std::time::{Duration, Instant};

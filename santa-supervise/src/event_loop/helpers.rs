@@ -47,7 +47,7 @@ pub(super) struct Command<'a> {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) leftovers: Leftovers,
-    /// What it was for and its answer, if somebody still waits for it.
+    /// What it was for and its answer, if someone still waits for it.
     pub(super) answer: Option<(Purpose, Result<(), Problem>)>,
 }
 

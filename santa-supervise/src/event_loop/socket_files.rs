@@ -1,4 +1,4 @@
-//! The files of listening sockets: one that somebody removes is bound again; those
+//! The files of listening sockets: one that someone removes is bound again; those
 //! no longer needed are removed, at the end all of them.
 
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ const LOST: u8 = b'l';
 const LAST_FILE_TASKS: Duration = Duration::from_secs(2);
 
 impl EventLoop {
-    /// Looks for files that somebody has removed. Who served such a socket needs a
+    /// Looks for files that someone has removed. Who served such a socket needs a
     /// new process to get the new one.
     pub(super) fn look_for_lost_sockets(&mut self, now: Instant) {
         if !self.sockets.is_time_to_look(now) || self.processes.jobs.look_for_lost() {

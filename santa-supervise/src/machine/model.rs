@@ -231,7 +231,7 @@ pub enum Event {
     },
     /// The client of this command does not wait for its answer any more.
     Withdrawn(CommandId),
-    /// Somebody wants something of a service.
+    /// Someone wants something of a service.
     Command {
         /// To be repeated in the one [`Action::Reply`].
         id: CommandId,

@@ -69,7 +69,7 @@ impl Mark {
 /// Marks this process and all that will come from it.
 #[cfg(target_os = "linux")]
 pub(super) fn put_on(mark: Mark) {
-    // Refused where somebody has lowered the hard limit.
+    // Refused where someone has lowered the hard limit.
     set_soft_limit(Some(mark.0));
 }
 

@@ -15,7 +15,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// One that stays until somebody changes something.
+    /// One that stays until someone changes something.
     pub fn lasting(message: String) -> Self {
         Self { message, passes: false }
     }

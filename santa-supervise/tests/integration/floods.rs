@@ -225,7 +225,7 @@ fn a_refused_subreaper_is_told() {
 }
 
 #[test]
-fn a_log_that_is_gone_is_told_where_somebody_may_still_read() {
+fn a_log_that_is_gone_is_told_where_someone_may_still_read() {
     let (read, write) = os::pipe().expect("pipe");
     drop(read);
     let mut supervisor = Supervisor::new("linux")

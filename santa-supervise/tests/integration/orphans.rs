@@ -127,7 +127,7 @@ fn the_guard_ends_with_an_orderly_end() {
 }
 
 #[test]
-fn a_guard_that_somebody_kills_is_replaced() {
+fn a_guard_that_someone_kills_is_replaced() {
     for os in ["linux", "linux-without-pidfd", "portable"] {
         let supervisor = Supervisor::new(os);
         let orphan = supervisor.path("orphan").display().to_string();

@@ -22,7 +22,7 @@ fn ask(path: &std::path::Path) -> Result<String, std::io::Error> {
 }
 
 on_every_os! {
-    fn sockets_that_somebody_removes_are_bound_again(os) {
+    fn sockets_that_someone_removes_are_bound_again(os) {
         let mut supervisor = Supervisor::new(os).socket("main");
         supervisor = supervisor
             .service("app", &["serve main"], "sockets = [\"main\"]\nready = { kind = \"http\", socket = \"main\", path = \"/\" }")
@@ -182,7 +182,7 @@ on_every_os! {
         assert!(!exists(&supervisor.path("control.sock")));
     }
 
-    fn a_socket_that_somebody_removes_is_bound_again_and_served(os) {
+    fn a_socket_that_someone_removes_is_bound_again_and_served(os) {
         let mut supervisor = Supervisor::new(os)
             .socket("app")
             .service("app", &["serve app"],

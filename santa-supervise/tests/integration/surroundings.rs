@@ -147,7 +147,7 @@ fn a_client_of_another_user_is_refused_by_the_file_and_by_its_credentials() {
     let path = supervisor.path("control.sock");
     let refused = ask_as(STRANGER, &path).expect_err("the file is closed to others");
     assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
-    // Even where somebody opens the file.
+    // Even where someone opens the file.
     open(&path, 0o666);
     let refused = ask_as(STRANGER, &path).expect("an answer");
     assert!(refused.contains("only root and the user of santa-supervise may command it"));

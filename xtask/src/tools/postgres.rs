@@ -232,7 +232,7 @@ pub(crate) fn forget_the_dead(data: &Path) -> Result<()> {
     let reused = noted(&note).is_some_and(|pid| {
         test_kill_process(pid) != Err(rustix::io::Errno::SRCH) && !serves(pid, data, &note)
     });
-    if reused && !somebody_works_in(data) {
+    if reused && !someone_works_in(data) {
         std::fs::remove_file(data.join(NOTE))
             .with_context(|| format!("cannot remove {}", repo::shown(&data.join(NOTE))))?;
     }
@@ -259,7 +259,7 @@ fn works_in(pid: &str, data: &Path) -> bool {
     works.is_ok_and(|works| std::fs::canonicalize(data).is_ok_and(|data| works == data))
 }
 
-fn somebody_works_in(data: &Path) -> bool {
+fn someone_works_in(data: &Path) -> bool {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     processes.into_iter().any(|entry| works_in(&entry.file_name().to_string_lossy(), data))
 }

@@ -12,7 +12,7 @@ describe('an API error', () => {
     expect(error.status).toBe(409);
   });
 
-  it('names the first mistake of each field', () => {
+  it('names the first error of each field', () => {
     const error = errorFromResponse(422, {
       title: 'Unprocessable Content',
       detail: 'wrong values',

@@ -20,7 +20,7 @@ export class ApiError extends Error {
     readonly detail: string = '',
     /** Messages by input field, from a refused form. */
     readonly fields: Readonly<Record<string, string>> = {},
-    /** With 412: the object as somebody else has left it, and these changes. */
+    /** With 412: the object as someone else has left it, and these changes. */
     readonly stale: Stale | null = null,
   ) {
     super(detail || title);
@@ -38,7 +38,7 @@ const FALLBACK: Readonly<Record<number, readonly [string, string]>> = {
   403: ['You are not allowed to do this', 'Ask an administrator.'],
   404: ['Not found', 'It may have been removed in the meantime.'],
   409: ['This conflicts with existing data', ''],
-  412: ['Somebody else has changed this', 'Look at it again, then repeat your change.'],
+  412: ['Someone else has changed this', 'Look at it again, then repeat your change.'],
   422: ['The server refused the input', ''],
   429: ['Too many requests', 'Wait a moment, then try again.'],
   502: ['The backend is not available', 'It may be restarting; try again in a moment.'],

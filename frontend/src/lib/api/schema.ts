@@ -1826,7 +1826,7 @@ export interface components {
         };
         /**
          * ChangeNote
-         * @description A change of an object by somebody.
+         * @description A change of an object by someone.
          */
         ChangeNote: {
             /** Actor */

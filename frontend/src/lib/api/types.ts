@@ -41,7 +41,7 @@ export type RuleCreate = Schemas['RuleCreate'];
 export type RuleUpdate = Schemas['RuleUpdate'];
 /** What to confirm before a change is made. */
 export type ConfirmQuestion = Schemas['ConfirmQuestion'];
-/** What somebody has changed of an object. */
+/** What someone has changed of an object. */
 export type ChangeNote = Schemas['ChangeNote'];
 export type RuleImport = Schemas['RuleImport'];
 export type RuleFileFormat = RuleImport['format'];

@@ -3,7 +3,7 @@ import {
   blockedReason,
   blockedSummary,
   contactLabel,
-  contactMistakes,
+  contactErrors,
   fingerprintIn,
   NOTHING_KNOWN,
 } from './blocked.ts';
@@ -50,7 +50,7 @@ describe('a blocked program', () => {
 
   it.each(['', 'https://help.example.com/x', ' mailto:help@example.com?subject=a%20b '])(
     'takes the contact %s',
-    (url) => expect(contactMistakes({ url })).toEqual({}),
+    (url) => expect(contactErrors({ url })).toEqual({}),
   );
 
   it.each([
@@ -59,5 +59,5 @@ describe('a blocked program', () => {
     'help@example.com',
     'https://a@b.example',
     'mailto:',
-  ])('refuses the contact %s', (url) => expect(contactMistakes({ url })).not.toEqual({}));
+  ])('refuses the contact %s', (url) => expect(contactErrors({ url })).not.toEqual({}));
 });

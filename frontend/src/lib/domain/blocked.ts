@@ -63,7 +63,7 @@ function decoded(text: string): string {
 }
 
 /** Errors of a contact, by field. */
-export function contactMistakes({ url }: Pick<Contact, 'url'>): Partial<Record<string, string>> {
+export function contactErrors({ url }: Pick<Contact, 'url'>): Partial<Record<string, string>> {
   const right =
     /^(?:https:\/\/[^\s/?#\\@]+(?:[/?#][^\s\\]*)?|mailto:[^\s?@:/\\]+@[^\s?@:/\\]+(?:\?[^\s\\]*)?)?$/i;
   return right.test(url.trim())

@@ -18,7 +18,7 @@ describe('two people change the same object', () => {
     ]);
   });
 
-  it('in the same field: the draft keeps its own value until somebody decides', () => {
+  it('in the same field: the draft keeps its own value until someone decides', () => {
     const merged = mergeEdits(was, { ...was, comment: 'mine' }, { ...was, comment: 'theirs' });
     expect(merged.fields['comment']).toBe('mine');
     expect(merged.changes).toEqual([

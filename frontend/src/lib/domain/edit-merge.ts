@@ -5,7 +5,7 @@ export type Fields = Readonly<Record<string, unknown>>;
 
 export type Side = 'yours' | 'theirs';
 
-/** A field that somebody else has changed. */
+/** A field that someone else has changed. */
 export interface TheirChange {
   field: string;
   was: unknown;

@@ -6,25 +6,25 @@ import {
   tagsIn,
   toEnrollmentCreate,
 } from './enrollment-form.ts';
-import { termMistakes } from './enrollment-terms.ts';
+import { termErrors } from './enrollment-terms.ts';
 
 const NOW = Date.parse('2026-11-25T12:00:00Z');
 
 describe('the enrollment form', () => {
   it('asks for a label only', () => {
-    expect(Object.keys(termMistakes(emptyEnrollmentForm(), null, NOW))).toEqual(['label']);
-    expect(termMistakes({ ...emptyEnrollmentForm(), label: 'x' }, null, NOW)).toEqual({});
+    expect(Object.keys(termErrors(emptyEnrollmentForm(), null, NOW))).toEqual(['label']);
+    expect(termErrors({ ...emptyEnrollmentForm(), label: 'x' }, null, NOW)).toEqual({});
   });
 
   it.each(['0', '-1', '1.5', 'many', '12345678901'])('refuses %s places', (quota) => {
     const form = { ...emptyEnrollmentForm(), label: 'x', quota };
-    expect(termMistakes(form, null, NOW)).toHaveProperty('quota');
+    expect(termErrors(form, null, NOW)).toHaveProperty('quota');
   });
 
   it('refuses a time that has passed', () => {
     const form = { ...emptyEnrollmentForm(), label: 'x', expires_at: '2026-11-24T12:00' };
-    expect(termMistakes(form, null, NOW)).toHaveProperty('expires_at');
-    expect(termMistakes({ ...form, expires_at: '2026-12-24T12:00' }, null, NOW)).toEqual({});
+    expect(termErrors(form, null, NOW)).toHaveProperty('expires_at');
+    expect(termErrors({ ...form, expires_at: '2026-12-24T12:00' }, null, NOW)).toEqual({});
   });
 
   it('reads serial numbers however they are separated', () => {

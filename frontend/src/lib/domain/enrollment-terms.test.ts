@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   formFromEnrollment,
   termLabel,
-  termMistakes,
+  termErrors,
   termWords,
   toEnrollmentPatch,
 } from './enrollment-terms.ts';
@@ -26,14 +26,14 @@ describe('what can be changed of an enrollment', () => {
   });
 
   it('accepts an expiry that has passed only when it stays', () => {
-    expect(termMistakes(stored, stored, NOW)).toEqual({});
+    expect(termErrors(stored, stored, NOW)).toEqual({});
     const past = { ...stored, expires_at: toLocalInput('2026-11-02T10:00:00Z') };
-    expect(termMistakes(past, stored, NOW)).toHaveProperty('expires_at');
+    expect(termErrors(past, stored, NOW)).toHaveProperty('expires_at');
   });
 
   it('asks for a label and a whole number', () => {
     const wrong = { ...stored, label: ' ', quota: '1.5' };
-    expect(Object.keys(termMistakes(wrong, stored, NOW))).toEqual(['label', 'quota']);
+    expect(Object.keys(termErrors(wrong, stored, NOW))).toEqual(['label', 'quota']);
   });
 
   it('names fields and values for a comparison', () => {

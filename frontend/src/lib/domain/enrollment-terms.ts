@@ -12,7 +12,7 @@ export interface EnrollmentTermsForm {
   reenroll_retired: boolean;
 }
 
-type TermMistakes = Partial<Record<keyof EnrollmentTermsForm, string>>;
+type TermErrors = Partial<Record<keyof EnrollmentTermsForm, string>>;
 
 const LABELS: Readonly<Record<keyof EnrollmentTermsForm, string>> = {
   label: 'Label',
@@ -31,21 +31,21 @@ export function formFromEnrollment(enrollment: Enrollment): EnrollmentTermsForm 
 }
 
 /** Errors by field; `now` in milliseconds. An expiry that stays is none, even if it has passed. */
-export function termMistakes(
+export function termErrors(
   form: EnrollmentTermsForm,
   saved: Pick<EnrollmentTermsForm, 'expires_at'> | null,
   now: number,
-): TermMistakes {
-  const mistakes: TermMistakes = {};
-  if (form.label.trim() === '') mistakes.label = 'Enter a label.';
+): TermErrors {
+  const errors: TermErrors = {};
+  if (form.label.trim() === '') errors.label = 'Enter a label.';
   if (form.quota.trim() !== '' && !/^[1-9]\d{0,8}$/.test(form.quota.trim())) {
-    mistakes.quota = 'Enter a whole number of Macs, or leave it empty.';
+    errors.quota = 'Enter a whole number of Macs, or leave it empty.';
   }
   const stays = form.expires_at === saved?.expires_at;
   if (form.expires_at !== '' && !stays && !(Date.parse(form.expires_at) > now)) {
-    mistakes.expires_at = 'Choose a time in the future, or leave it empty.';
+    errors.expires_at = 'Choose a time in the future, or leave it empty.';
   }
-  return mistakes;
+  return errors;
 }
 
 export function quotaIn(text: string): number | null {
@@ -73,7 +73,7 @@ export function termLabel(field: string): string {
   return LABELS[field as keyof EnrollmentTermsForm] ?? field;
 }
 
-/** A field's value in words, for the comparison with what somebody else has stored. */
+/** A field's value in words, for the comparison with what someone else has stored. */
 export function termWords(field: string, value: unknown): string {
   if (typeof value === 'boolean') return value ? 'Yes' : 'No';
   const text = String(value ?? '');

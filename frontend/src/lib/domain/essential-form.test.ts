@@ -3,7 +3,7 @@ import {
   emptyEssentialForm,
   essentialFieldLabel,
   essentialFieldWords,
-  essentialMistakes,
+  essentialErrors,
   formFromEssential,
   toEssential,
 } from './essential-form.ts';
@@ -18,7 +18,7 @@ const VPN = {
 
 describe('the form of an essential', () => {
   it('is sent with one identifier and path for each line', () => {
-    expect(essentialMistakes(VPN)).toEqual({});
+    expect(essentialErrors(VPN)).toEqual({});
     expect(toEssential(VPN)).toEqual({
       name: 'GlobalProtect',
       use: 'VPN',
@@ -45,11 +45,11 @@ describe('the form of an essential', () => {
   });
 
   it('names what is wrong', () => {
-    expect(essentialMistakes(emptyEssentialForm())).toEqual({
+    expect(essentialErrors(emptyEssentialForm())).toEqual({
       name: 'Enter a name.',
       identifiers: 'Enter at least one.',
     });
-    const wrong = essentialMistakes({ ...VPN, identifiers: 'nothing', paths: 'Applications' });
+    const wrong = essentialErrors({ ...VPN, identifiers: 'nothing', paths: 'Applications' });
     expect(Object.keys(wrong)).toEqual(['identifiers', 'paths']);
   });
 });

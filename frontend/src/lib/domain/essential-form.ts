@@ -1,6 +1,6 @@
 // The form of an essential without its components: initial values, validation, and the request. Pure.
 import type { EssentialCreate, OwnEssential, RuleType } from '../api/types.ts';
-import { IDENTIFIER_KINDS, identifierMistake, normalizeIdentifier } from './identifiers.ts';
+import { IDENTIFIER_KINDS, identifierError, normalizeIdentifier } from './identifiers.ts';
 
 /** Field names are those of the API, so that errors of the server are matched by name. */
 export interface EssentialForm {
@@ -13,7 +13,7 @@ export interface EssentialForm {
   paths: string;
 }
 
-export type EssentialMistakes = Partial<Record<keyof EssentialForm, string>>;
+export type EssentialErrors = Partial<Record<keyof EssentialForm, string>>;
 
 export function emptyEssentialForm(): EssentialForm {
   return { name: '', use: '', rule_type: 'SIGNINGID', identifiers: '', paths: '' };
@@ -36,7 +36,7 @@ export function essentialFieldLabel(field: string): string {
   return FIELD_LABELS[field as keyof EssentialForm] ?? field;
 }
 
-/** A field's value in words, for the comparison with what somebody else has stored. */
+/** A field's value in words, for the comparison with what someone else has stored. */
 export function essentialFieldWords(field: string, value: unknown): string {
   if (field === 'rule_type') return IDENTIFIER_KINDS[value as RuleType].label;
   return linesIn(String(value ?? '')).join(', ') || '–';
@@ -49,17 +49,17 @@ export function linesIn(text: string): string[] {
     .filter((line) => line !== '');
 }
 
-export function essentialMistakes(form: EssentialForm): EssentialMistakes {
-  const mistakes: EssentialMistakes = {};
-  if (form.name.trim() === '') mistakes.name = 'Enter a name.';
+export function essentialErrors(form: EssentialForm): EssentialErrors {
+  const errors: EssentialErrors = {};
+  if (form.name.trim() === '') errors.name = 'Enter a name.';
   const identifiers = linesIn(form.identifiers);
-  const wrong = identifiers.map((identifier) => identifierMistake(form.rule_type, identifier));
-  const mistake = identifiers.length === 0 ? 'Enter at least one.' : wrong.find(Boolean);
-  if (mistake) mistakes.identifiers = mistake;
+  const wrong = identifiers.map((identifier) => identifierError(form.rule_type, identifier));
+  const error = identifiers.length === 0 ? 'Enter at least one.' : wrong.find(Boolean);
+  if (error) errors.identifiers = error;
   if (linesIn(form.paths).some((path) => !path.startsWith('/'))) {
-    mistakes.paths = 'Enter whole paths: each begins with /.';
+    errors.paths = 'Enter whole paths: each begins with /.';
   }
-  return mistakes;
+  return errors;
 }
 
 export function toEssential(form: EssentialForm): EssentialCreate {

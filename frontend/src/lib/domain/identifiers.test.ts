@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { RuleType } from '../api/types.ts';
 import { CDHASH, SHA256 } from '../testing/samples.ts';
-import { identifierMistake, normalizeIdentifier } from './identifiers.ts';
+import { identifierError, normalizeIdentifier } from './identifiers.ts';
 
-describe('identifierMistake', () => {
+describe('identifierError', () => {
   it.each<[RuleType, string]>([
     ['BINARY', SHA256],
     ['BINARY', `  ${SHA256.toUpperCase()} `],
@@ -14,7 +14,7 @@ describe('identifierMistake', () => {
     ['SIGNINGID', 'ABCDE12345:odd:colons:inside'],
     ['SIGNINGID', 'platform:com.apple.curl'],
   ])('takes %s %s', (type, text) => {
-    expect(identifierMistake(type, text)).toBeNull();
+    expect(identifierError(type, text)).toBeNull();
   });
 
   it.each<[RuleType, string, string]>([
@@ -28,7 +28,7 @@ describe('identifierMistake', () => {
     ['SIGNINGID', 'com.example.app', 'TEAMID:identifier'],
     ['SIGNINGID', 'ABCDE12345:', 'TEAMID:identifier'],
   ])('refuses %s "%s"', (type, text, words) => {
-    expect(identifierMistake(type, text)).toContain(words);
+    expect(identifierError(type, text)).toContain(words);
   });
 });
 

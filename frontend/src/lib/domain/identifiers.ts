@@ -84,7 +84,7 @@ export function normalizeIdentifier(type: RuleType, text: string): string {
 }
 
 /** The error of an identifier, or nothing. */
-export function identifierMistake(type: RuleType, text: string): string | null {
+export function identifierError(type: RuleType, text: string): string | null {
   const trimmed = text.trim();
   const kind = IDENTIFIER_KINDS[type];
   if (trimmed === '') return 'Enter an identifier.';

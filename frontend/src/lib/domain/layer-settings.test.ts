@@ -4,7 +4,7 @@ import {
   SETTING_DEFAULTS,
   SETTING_KINDS,
   describeSetting,
-  layerMistakes,
+  layerErrors,
   sameLayer,
   withLock,
   withSetting,
@@ -35,15 +35,15 @@ describe('what a layer says itself', () => {
   });
 
   it('is checked only where it says something', () => {
-    expect(layerMistakes(empty)).toEqual({});
-    expect(layerMistakes(withSetting(empty, 'full_sync_interval', 5))).toHaveProperty(
+    expect(layerErrors(empty)).toEqual({});
+    expect(layerErrors(withSetting(empty, 'full_sync_interval', 5))).toHaveProperty(
       'full_sync_interval',
     );
     const media = { action: 'remount', flags: [] };
-    expect(layerMistakes(withSetting(empty, 'removable_media_policy', media))).toHaveProperty(
+    expect(layerErrors(withSetting(empty, 'removable_media_policy', media))).toHaveProperty(
       'removable_media_policy',
     );
-    expect(layerMistakes(withSetting(empty, 'event_detail_url', 'ftp://x'))).toHaveProperty(
+    expect(layerErrors(withSetting(empty, 'event_detail_url', 'ftp://x'))).toHaveProperty(
       'event_detail_url',
     );
   });

@@ -182,28 +182,28 @@ function plain(value: unknown): string | undefined {
 }
 
 /** Errors of a layer's own settings, by setting. */
-export function layerMistakes({ values }: LayerSettings): Partial<Record<SettingKey, string>> {
-  const mistakes: Partial<Record<SettingKey, string>> = {};
+export function layerErrors({ values }: LayerSettings): Partial<Record<SettingKey, string>> {
+  const errors: Partial<Record<SettingKey, string>> = {};
   for (const { key, editor } of SETTING_KINDS) {
     const value = values[key];
     if (value === undefined) continue;
     if (editor.kind === 'number') {
       const number = value as number;
       if (!Number.isInteger(number) || number < editor.min || number > editor.max) {
-        mistakes[key] = `Enter a whole number from ${editor.min} to ${editor.max}.`;
+        errors[key] = `Enter a whole number from ${editor.min} to ${editor.max}.`;
       }
     } else if (editor.kind === 'media') {
       const policy = value as MediaPolicy | null;
       if (policy?.action === 'remount' && policy.flags.length === 0) {
-        mistakes[key] = 'Choose at least one restriction.';
+        errors[key] = 'Choose at least one restriction.';
       }
     }
   }
   const address = values.event_detail_url;
   if (address !== undefined && !/^$|^null$|^https:\/\/\S+$/i.test(address)) {
-    mistakes.event_detail_url = 'Enter an address that starts with https://';
+    errors.event_detail_url = 'Enter an address that starts with https://';
   }
-  return mistakes;
+  return errors;
 }
 
 /** A setting's value in words. */

@@ -3,7 +3,7 @@ import {
   describeLayer,
   firstLayer,
   layerKinds,
-  layerMistake,
+  layerError,
   layerName,
   layerParts,
 } from './layers.ts';
@@ -21,11 +21,11 @@ describe('the name of a layer', () => {
   });
 
   it('is incomplete without an owner', () => {
-    expect(layerMistake('global')).toBeNull();
-    expect(layerMistake('tag:x')).toBeNull();
-    expect(layerMistake('tag:')).toBe('Choose a tag.');
-    expect(layerMistake('user: ')).toBe('Enter a user name.');
-    expect(layerMistake('machine:')).toBe('Choose a machine.');
+    expect(layerError('global')).toBeNull();
+    expect(layerError('tag:x')).toBeNull();
+    expect(layerError('tag:')).toBe('Choose a tag.');
+    expect(layerError('user: ')).toBe('Enter a user name.');
+    expect(layerError('machine:')).toBe('Choose a machine.');
   });
 
   it('is said in words', () => {

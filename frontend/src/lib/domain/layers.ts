@@ -47,7 +47,7 @@ export function firstLayer(limits: readonly string[] | undefined): string {
 }
 
 /** What is missing in a layer's name, or nothing. */
-export function layerMistake(layer: string): string | null {
+export function layerError(layer: string): string | null {
   const { kind, owner } = layerParts(layer);
   if (kind === 'global' || owner.trim() !== '') return null;
   if (kind === 'tag') return 'Choose a tag.';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { emptyPasswordForm, passwordMistakes } from './password-form.ts';
+import { emptyPasswordForm, passwordErrors } from './password-form.ts';
 
 const GOOD = {
   current_password: 'the old password',
@@ -9,7 +9,7 @@ const GOOD = {
 
 describe('the form for another password', () => {
   it('takes a new password that was entered twice', () => {
-    expect(passwordMistakes(GOOD)).toEqual({});
+    expect(passwordErrors(GOOD)).toEqual({});
   });
 
   it.each([
@@ -19,6 +19,6 @@ describe('the form for another password', () => {
     [{ ...GOOD, new_password: GOOD.current_password }, ['new_password']],
     [{ ...GOOD, again: 'another long on' }, ['again']],
   ])('names what is wrong in %o', (form, fields) => {
-    expect(Object.keys(passwordMistakes(form))).toEqual(fields);
+    expect(Object.keys(passwordErrors(form))).toEqual(fields);
   });
 });

@@ -9,23 +9,23 @@ export interface PasswordForm {
   again: string;
 }
 
-type PasswordMistakes = Partial<Record<keyof PasswordForm, string>>;
+type PasswordErrors = Partial<Record<keyof PasswordForm, string>>;
 
 export function emptyPasswordForm(): PasswordForm {
   return { current_password: '', new_password: '', again: '' };
 }
 
 /** Errors by field. */
-export function passwordMistakes(form: PasswordForm): PasswordMistakes {
-  const mistakes: PasswordMistakes = {};
-  if (form.current_password === '') mistakes.current_password = 'Enter your current password.';
+export function passwordErrors(form: PasswordForm): PasswordErrors {
+  const errors: PasswordErrors = {};
+  if (form.current_password === '') errors.current_password = 'Enter your current password.';
   const short = passwordTooShort(form.new_password);
   if (short) {
-    mistakes.new_password = short;
+    errors.new_password = short;
   } else if (form.new_password === form.current_password) {
-    mistakes.new_password = 'Choose a password other than the current one.';
+    errors.new_password = 'Choose a password other than the current one.';
   } else if (form.again !== form.new_password) {
-    mistakes.again = 'This is not the same as the new password.';
+    errors.again = 'This is not the same as the new password.';
   }
-  return mistakes;
+  return errors;
 }

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import {
   accountWords,
   emptyPersonForm,
-  personMistakes,
+  personErrors,
   toUserCreate,
   toUserUpdate,
 } from './person-form.ts';
@@ -10,10 +10,10 @@ import {
 const ADA = { ...emptyPersonForm(), username: 'ada' };
 
 it('needs a name, and a password only for a person who gets one', () => {
-  expect(personMistakes(emptyPersonForm())).toHaveProperty('username');
-  expect(personMistakes(ADA)).toEqual({});
-  expect(personMistakes({ ...ADA, entry: 'password' })).toHaveProperty('password');
-  expect(personMistakes({ ...ADA, entry: 'password', kind: 'service' })).toEqual({});
+  expect(personErrors(emptyPersonForm())).toHaveProperty('username');
+  expect(personErrors(ADA)).toEqual({});
+  expect(personErrors({ ...ADA, entry: 'password' })).toHaveProperty('password');
+  expect(personErrors({ ...ADA, entry: 'password', kind: 'service' })).toEqual({});
 });
 
 it('sends a password only when it is one', () => {

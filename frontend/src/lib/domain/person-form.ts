@@ -3,7 +3,7 @@ import type { RoleGrant, UserAccount, UserCreate, UserUpdate } from '../api/type
 import { passwordTooShort } from './new-password.ts';
 import { roleName } from './roles.ts';
 
-/** How a new user gets in: with a link, or with a password that somebody tells them. */
+/** How a new user gets in: with a link, or with a password that someone tells them. */
 export type Entry = 'link' | 'password';
 
 /** Field names are those of the API, so that errors of the server are matched by name. */
@@ -16,7 +16,7 @@ export interface PersonForm {
   roles: RoleGrant[];
 }
 
-type PersonMistakes = Partial<Record<keyof PersonForm, string>>;
+type PersonErrors = Partial<Record<keyof PersonForm, string>>;
 
 export function emptyPersonForm(): PersonForm {
   return {
@@ -29,12 +29,12 @@ export function emptyPersonForm(): PersonForm {
   };
 }
 
-export function personMistakes(form: PersonForm): PersonMistakes {
-  const mistakes: PersonMistakes = {};
-  if (form.username.trim() === '') mistakes.username = 'Enter a user name.';
+export function personErrors(form: PersonForm): PersonErrors {
+  const errors: PersonErrors = {};
+  if (form.username.trim() === '') errors.username = 'Enter a user name.';
   const short = hasPassword(form) && passwordTooShort(form.password);
-  if (short) mistakes.password = short;
-  return mistakes;
+  if (short) errors.password = short;
+  return errors;
 }
 
 export function hasPassword(form: Pick<PersonForm, 'kind' | 'entry'>): boolean {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ImportPlan } from '../api/types.ts';
-import { LARGEST_FILE, canApply, describePlan, fileMistake, formatOf } from './rule-file.ts';
+import { LARGEST_FILE, canApply, describePlan, fileError, formatOf } from './rule-file.ts';
 
 const plan: ImportPlan = {
   applied: false,
@@ -27,10 +27,10 @@ describe('a file of rules', () => {
   });
 
   it('may be missing, empty or too large', () => {
-    expect(fileMistake(undefined)).toBe('Choose a file.');
-    expect(fileMistake({ size: 0 })).toContain('empty');
-    expect(fileMistake({ size: LARGEST_FILE + 1 })).toContain('16 MB');
-    expect(fileMistake({ size: 10 })).toBeNull();
+    expect(fileError(undefined)).toBe('Choose a file.');
+    expect(fileError({ size: 0 })).toContain('empty');
+    expect(fileError({ size: LARGEST_FILE + 1 })).toContain('16 MB');
+    expect(fileError({ size: 10 })).toBeNull();
   });
 });
 

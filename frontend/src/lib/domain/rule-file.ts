@@ -22,7 +22,7 @@ export function formatOf(name: string, content: string): RuleFileFormat {
 }
 
 /** The error of a file before it is read, or nothing. */
-export function fileMistake(file: Pick<File, 'size'> | undefined): string | null {
+export function fileError(file: Pick<File, 'size'> | undefined): string | null {
   if (!file) return 'Choose a file.';
   if (file.size === 0) return 'The file is empty.';
   if (file.size > LARGEST_FILE) return 'The file is larger than 16 MB. Import it in parts.';

@@ -6,7 +6,7 @@ import {
   emptyRuleForm,
   formFromDraft,
   formFromRule,
-  ruleMistakes,
+  ruleErrors,
   toRuleCreate,
   withType,
 } from './rule-form.ts';
@@ -21,18 +21,18 @@ const signed = someEvent({
 
 describe('a rule form', () => {
   it('can be sent with a valid identifier and nothing else', () => {
-    expect(ruleMistakes(filled, NOW)).toEqual({});
+    expect(ruleErrors(filled, NOW)).toEqual({});
   });
 
   it('asks for an expression when the policy is one', () => {
-    expect(ruleMistakes({ ...filled, policy: 'CEL' }, NOW)).toHaveProperty('cel_expr');
+    expect(ruleErrors({ ...filled, policy: 'CEL' }, NOW)).toHaveProperty('cel_expr');
   });
 
   it('takes web addresses and the word null for the button', () => {
-    const wrong = ruleMistakes({ ...filled, custom_url: 'javascript:alert(1)' }, NOW);
+    const wrong = ruleErrors({ ...filled, custom_url: 'javascript:alert(1)' }, NOW);
     expect(wrong).toHaveProperty('custom_url');
-    expect(ruleMistakes({ ...filled, custom_url: 'null' }, NOW)).toEqual({});
-    expect(ruleMistakes({ ...filled, custom_url: 'https://x.example/%machine_id%' }, NOW)).toEqual(
+    expect(ruleErrors({ ...filled, custom_url: 'null' }, NOW)).toEqual({});
+    expect(ruleErrors({ ...filled, custom_url: 'https://x.example/%machine_id%' }, NOW)).toEqual(
       {},
     );
   });
@@ -53,15 +53,15 @@ describe('a rule form', () => {
 
   it('asks for an end after the start and after now', () => {
     const early = { ...filled, expires_at: '2026-11-25T11:00:00Z' };
-    expect(ruleMistakes(early, NOW)).toHaveProperty('expires_at');
+    expect(ruleErrors(early, NOW)).toHaveProperty('expires_at');
     const later = { ...filled, expires_at: '2026-11-25T13:00:00Z' };
-    expect(ruleMistakes(later, NOW)).toEqual({});
+    expect(ruleErrors(later, NOW)).toEqual({});
     const waits = { ...later, starts_at: '2026-11-25T14:00:00Z' };
-    expect(ruleMistakes(waits, NOW)).toHaveProperty('expires_at');
+    expect(ruleErrors(waits, NOW)).toHaveProperty('expires_at');
   });
 
   it('asks for the owner of a layer', () => {
-    expect(ruleMistakes({ ...filled, layer: 'tag:' }, NOW).layer).toBe('Choose a tag.');
+    expect(ruleErrors({ ...filled, layer: 'tag:' }, NOW).layer).toBe('Choose a tag.');
   });
 
   it('keeps layer, lock and times of a rule that is edited', () => {

@@ -2,8 +2,8 @@
 import type { Policy, Rule, RuleCreate, RuleType, RuleUpdate } from '../api/types.ts';
 import type { Fields } from './edit-merge.ts';
 import { exactTime } from './format.ts';
-import { identifierMistake, normalizeIdentifier } from './identifiers.ts';
-import { layerMistake } from './layers.ts';
+import { identifierError, normalizeIdentifier } from './identifiers.ts';
+import { layerError } from './layers.ts';
 import { GLOBAL_LAYER, POLICY_KINDS, policiesFor, showsMessage } from './policies.ts';
 import type { RuleDraft } from './rule-candidates.ts';
 
@@ -26,7 +26,7 @@ export interface RuleForm {
   override_guard: boolean;
 }
 
-export type RuleMistakes = Partial<Record<keyof RuleForm, string>>;
+export type RuleErrors = Partial<Record<keyof RuleForm, string>>;
 
 export function emptyRuleForm(): RuleForm {
   return {
@@ -87,25 +87,25 @@ export function withLayer(form: RuleForm, layer: string): RuleForm {
 }
 
 /** Errors by field; an empty object when the form can be sent. `now` in milliseconds. */
-export function ruleMistakes(form: RuleForm, now: number): RuleMistakes {
-  const mistakes: RuleMistakes = {};
-  const identifier = identifierMistake(form.rule_type, form.identifier);
-  if (identifier) mistakes.identifier = identifier;
-  const layer = layerMistake(form.layer);
-  if (layer) mistakes.layer = layer;
+export function ruleErrors(form: RuleForm, now: number): RuleErrors {
+  const errors: RuleErrors = {};
+  const identifier = identifierError(form.rule_type, form.identifier);
+  if (identifier) errors.identifier = identifier;
+  const layer = layerError(form.layer);
+  if (layer) errors.layer = layer;
   if (form.policy === 'CEL' && form.cel_expr.trim() === '') {
-    mistakes.cel_expr = 'Enter an expression, or choose another policy.';
+    errors.cel_expr = 'Enter an expression, or choose another policy.';
   }
-  const address = addressMistake(form.custom_url.trim());
-  if (address && showsMessage(form.policy)) mistakes.custom_url = address;
+  const address = addressError(form.custom_url.trim());
+  if (address && showsMessage(form.policy)) errors.custom_url = address;
   const from = Math.max(now, form.starts_at ? Date.parse(form.starts_at) : 0);
   if (form.expires_at && Date.parse(form.expires_at) <= from) {
-    mistakes.expires_at = 'Choose a time in the future, after the start, or leave it empty.';
+    errors.expires_at = 'Choose a time in the future, after the start, or leave it empty.';
   }
-  return mistakes;
+  return errors;
 }
 
-function addressMistake(address: string): string | null {
+function addressError(address: string): string | null {
   if (address === '' || address === 'null') return null;
   return /^https:\/\/\S+$/i.test(address) ? null : 'Enter an address that starts with https://';
 }

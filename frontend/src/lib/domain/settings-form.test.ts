@@ -1,25 +1,25 @@
 import { describe, expect, it } from 'vitest';
 import { someSettings } from '../testing/samples.ts';
-import { sameSettings, settingsMistakes, withMediaAction } from './settings-form.ts';
+import { sameSettings, settingsErrors, withMediaAction } from './settings-form.ts';
 
 describe('settings', () => {
   it('are right as the server gives them', () => {
-    expect(settingsMistakes(someSettings())).toEqual({});
+    expect(settingsErrors(someSettings())).toEqual({});
   });
 
   it('refuse a sync interval below a minute and half numbers', () => {
-    expect(settingsMistakes(someSettings({ full_sync_interval: 59 }))).toHaveProperty(
+    expect(settingsErrors(someSettings({ full_sync_interval: 59 }))).toHaveProperty(
       'full_sync_interval',
     );
-    expect(settingsMistakes(someSettings({ batch_size: 1.5 }))).toHaveProperty('batch_size');
+    expect(settingsErrors(someSettings({ batch_size: 1.5 }))).toHaveProperty('batch_size');
   });
 
   it('refuse restrictions without one', () => {
     const none = { action: 'remount' as const, flags: [] };
     const settings = someSettings({ removable_media_policy: none });
-    expect(settingsMistakes(settings)).toHaveProperty('removable_media_policy');
+    expect(settingsErrors(settings)).toHaveProperty('removable_media_policy');
     const encrypted = someSettings({ encrypted_removable_media_policy: none });
-    expect(settingsMistakes(encrypted)).toHaveProperty('encrypted_removable_media_policy');
+    expect(settingsErrors(encrypted)).toHaveProperty('encrypted_removable_media_policy');
   });
 
   it('start restricted mounts with sensible flags and drop them otherwise', () => {

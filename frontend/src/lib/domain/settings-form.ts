@@ -1,7 +1,7 @@
 // The settings form without its components: groups, validation, changes. Pure.
 import type { MediaPolicy, SyncSettings } from '../api/types.ts';
 
-export type SettingsMistakes = Partial<Record<string, string>>;
+export type SettingsErrors = Partial<Record<string, string>>;
 
 /** A whole number with its limits; all intervals are seconds. Limits are those of the server and of Santa. */
 interface NumberSetting {
@@ -86,24 +86,24 @@ export const MEDIA_ACTIONS: readonly { value: MediaPolicy['action']; label: stri
 ];
 
 /** Errors by the API's field names. */
-export function settingsMistakes(settings: SyncSettings): SettingsMistakes {
-  const mistakes: SettingsMistakes = {};
+export function settingsErrors(settings: SyncSettings): SettingsErrors {
+  const errors: SettingsErrors = {};
   for (const { key, min, max } of NUMBER_SETTINGS) {
     const value = settings[key];
     if (!Number.isInteger(value) || value < min || value > max) {
-      mistakes[key] = `Enter a whole number from ${min} to ${max}.`;
+      errors[key] = `Enter a whole number from ${min} to ${max}.`;
     }
   }
   for (const key of MEDIA_KEYS) {
     const policy = settings[key];
     if (policy?.action === 'remount' && policy.flags.length === 0) {
-      mistakes[key] = 'Choose at least one restriction.';
+      errors[key] = 'Choose at least one restriction.';
     }
   }
   if (!/^$|^null$|^https:\/\/\S+$/i.test(settings.event_detail_url)) {
-    mistakes['event_detail_url'] = 'Enter an address that starts with https://';
+    errors['event_detail_url'] = 'Enter an address that starts with https://';
   }
-  return mistakes;
+  return errors;
 }
 
 /** The media policy for an action: restrictions belong to "remount" only, which starts with two sensible ones. */

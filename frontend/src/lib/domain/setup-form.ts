@@ -9,7 +9,7 @@ export interface SetupForm {
   again: string;
 }
 
-export function setupMistakes(form: SetupForm): Partial<Record<keyof SetupForm, string>> {
+export function setupErrors(form: SetupForm): Partial<Record<keyof SetupForm, string>> {
   const short = passwordTooShort(form.password);
   return {
     ...(form.username.trim() === '' ? { username: 'Choose a user name.' } : {}),

@@ -6,7 +6,7 @@ import {
   emptyTagForm,
   formFromTag,
   groupsIn,
-  tagMistakes,
+  tagErrors,
   toTagContent,
 } from './tag-form.ts';
 
@@ -43,11 +43,11 @@ describe('the tag form', () => {
     ['a:b', /letters/],
     ['x'.repeat(101), /letters/],
   ])('refuses the name %j', (name, words) => {
-    expect(tagMistakes({ ...emptyTagForm(), name }).name).toMatch(words);
+    expect(tagErrors({ ...emptyTagForm(), name }).name).toMatch(words);
   });
 
   it('accepts a name with spaces', () => {
-    expect(tagMistakes({ ...emptyTagForm(), name: 'Finance 2.0' })).toEqual({});
+    expect(tagErrors({ ...emptyTagForm(), name: 'Finance 2.0' })).toEqual({});
   });
 });
 

@@ -14,7 +14,7 @@ export interface TagForm {
   reason: string;
 }
 
-type TagMistakes = Partial<Record<keyof TagForm, string>>;
+type TagErrors = Partial<Record<keyof TagForm, string>>;
 
 export const MEMBER_SOURCES: Readonly<Record<MemberSource, { label: string; help: string }>> = {
   manual: { label: 'manual', help: 'Added by an administrator.' },
@@ -59,15 +59,15 @@ export function groupsIn(text: string): string[] {
 }
 
 /** Errors by field. */
-export function tagMistakes(form: TagForm): TagMistakes {
-  const mistakes: TagMistakes = {};
+export function tagErrors(form: TagForm): TagErrors {
+  const errors: TagErrors = {};
   const name = form.name.trim();
-  if (name === '') mistakes.name = 'Enter a name.';
+  if (name === '') errors.name = 'Enter a name.';
   else if (!/^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$/.test(name)) {
-    mistakes.name =
+    errors.name =
       'Use letters, digits, spaces, dots, dashes and underscores. Start with a letter or digit.';
   }
-  return mistakes;
+  return errors;
 }
 
 const FIELD_LABELS: Readonly<Record<keyof Omit<TagForm, 'reason'>, string>> = {

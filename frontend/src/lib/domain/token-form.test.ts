@@ -3,16 +3,16 @@ import {
   emptyTokenForm,
   overlapEnd,
   toTokenCreate,
-  tokenMistakes,
+  tokenErrors,
   tokenPermissions,
 } from './token-form.ts';
 
 const NOW = Date.UTC(2026, 10, 30);
 
 it('asks for a name and a permission', () => {
-  expect(Object.keys(tokenMistakes(emptyTokenForm()))).toEqual(['name', 'permissions']);
+  expect(Object.keys(tokenErrors(emptyTokenForm()))).toEqual(['name', 'permissions']);
   const form = { ...emptyTokenForm(), name: 'ci', permissions: ['rule:read' as const] };
-  expect(tokenMistakes(form)).toEqual({});
+  expect(tokenErrors(form)).toEqual({});
 });
 
 it('sends tags and networks as lists, and when it ends', () => {

@@ -10,7 +10,7 @@ export interface TokenForm {
   days: number;
 }
 
-type TokenMistakes = Partial<Record<keyof TokenForm, string>>;
+type TokenErrors = Partial<Record<keyof TokenForm, string>>;
 
 const DAY = 24 * 60 * 60 * 1000;
 
@@ -28,11 +28,11 @@ export function tokenPermissions(permissions: readonly Permission[]): Permission
   return permissions.filter((permission) => !NEVER.includes(permission));
 }
 
-export function tokenMistakes(form: TokenForm): TokenMistakes {
-  const mistakes: TokenMistakes = {};
-  if (form.name.trim() === '') mistakes.name = 'Enter a name.';
-  if (form.permissions.length === 0) mistakes.permissions = 'Choose at least one.';
-  return mistakes;
+export function tokenErrors(form: TokenForm): TokenErrors {
+  const errors: TokenErrors = {};
+  if (form.name.trim() === '') errors.name = 'Enter a name.';
+  if (form.permissions.length === 0) errors.permissions = 'Choose at least one.';
+  return errors;
 }
 
 /** The request; `owner` is a service account, null is oneself, `now` in milliseconds. */

@@ -19,7 +19,7 @@ class Confirmations {
     });
   };
 
-  /** Makes a change whose number of Macs somebody has just confirmed; the same number is not asked for twice. */
+  /** Makes a change whose number of Macs someone has just confirmed; the same number is not asked for twice. */
   async knowing<T>(machines: number | null, change: () => Promise<T>): Promise<T> {
     this.#seen = machines;
     try {

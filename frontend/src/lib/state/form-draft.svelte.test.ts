@@ -18,7 +18,7 @@ function form(question?: (draft: Thing) => boolean) {
   const draft = new FormDraft<Thing>({
     start: { size: 1 },
     same: (one, other) => one.size === other.size,
-    mistakes: ({ size }) => (size < 0 ? { size: 'Too small.' } : {}),
+    errors: ({ size }) => (size < 0 ? { size: 'Too small.' } : {}),
     fields: (thing) => thing,
     ...(question ? { question } : {}),
     ...calls,
@@ -46,15 +46,15 @@ describe('a form’s draft', () => {
     expect(draft.draft.size).toBe(1);
   });
 
-  it('says its mistakes only once saving was tried, and is not sent with one', async () => {
+  it('says its errors only once saving was tried, and is not sent with one', async () => {
     const { draft, save } = form();
     draft.draft.size = -1;
-    expect(draft.mistakes).toEqual({});
+    expect(draft.errors).toEqual({});
     await draft.submit();
-    expect(draft.mistakes).toEqual({ size: 'Too small.' });
+    expect(draft.errors).toEqual({ size: 'Too small.' });
     expect([save.mock.calls.length, draft.wrong]).toEqual([0, 1]);
     draft.draft.size = 3;
-    expect(draft.mistakes).toEqual({});
+    expect(draft.errors).toEqual({});
   });
 
   it('shows a refusal at the field, and keeps what was typed', async () => {
@@ -62,7 +62,7 @@ describe('a form’s draft', () => {
     save.mockRejectedValueOnce(new ApiError(422, 'Refused', 'All wrong', { 'values.size': 'No.' }));
     draft.draft.size = 2;
     await draft.submit();
-    expect([draft.mistakes, draft.failure]).toEqual([{ size: 'No.' }, '']);
+    expect([draft.errors, draft.failure]).toEqual([{ size: 'No.' }, '']);
     expect([draft.draft.size, draft.busy]).toEqual([2, false]);
     expect(draft.wrong).toBe(1);
   });
@@ -74,11 +74,11 @@ describe('a form’s draft', () => {
     );
     draft.draft.size = 2;
     await draft.submit();
-    expect(draft.mistakes).toEqual({ size: 'No.', unknown: 'Neither.' });
+    expect(draft.errors).toEqual({ size: 'No.', unknown: 'Neither.' });
     draft.draft.size = 3;
-    expect(draft.mistakes).toEqual({ unknown: 'Neither.' });
+    expect(draft.errors).toEqual({ unknown: 'Neither.' });
     await draft.submit();
-    expect([draft.mistakes, save.mock.calls.length]).toEqual([{}, 2]);
+    expect([draft.errors, save.mock.calls.length]).toEqual([{}, 2]);
   });
 
   it('tells whether something changed', () => {
@@ -94,9 +94,9 @@ describe('a form’s draft', () => {
     await draft.attempt(() => Promise.reject(new ApiError(409, 'Conflict', 'It is in use.')));
     expect([draft.failure, draft.busy]).toEqual(['It is in use.', false]);
     await draft.attempt(() => Promise.reject(new ApiError(422, 'No', 'No', { size: 'Too big.' })));
-    expect([draft.failure, draft.mistakes]).toEqual(['', { size: 'Too big.' }]);
+    expect([draft.failure, draft.errors]).toEqual(['', { size: 'Too big.' }]);
     await draft.attempt(() => Promise.resolve());
-    expect([draft.failure, draft.mistakes]).toEqual(['', {}]);
+    expect([draft.failure, draft.errors]).toEqual(['', {}]);
   });
 
   it('says a failure that no field can show', async () => {
@@ -116,7 +116,7 @@ describe('a form’s draft', () => {
   });
 });
 
-describe('a draft that somebody else overtakes', () => {
+describe('a draft that someone else overtakes', () => {
   const stale = (current: unknown) =>
     new ApiError(
       412,

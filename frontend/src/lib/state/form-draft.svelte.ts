@@ -3,14 +3,14 @@ import { asApiError, formMessage, type Stale } from '../api/errors.ts';
 import type { ChangeNote } from '../api/types.ts';
 import type { Fields, Side, TheirChange } from '../domain/edit-merge.ts';
 
-type Mistakes = Partial<Record<string, string>>;
+type Errors = Partial<Record<string, string>>;
 
 interface Options<T> {
   start: T;
   /** Stores the draft and returns what is stored now. */
   save: (draft: T, saved: T) => Promise<T>;
   /** Errors of a draft, by field name. */
-  mistakes?: (draft: T) => Mistakes;
+  errors?: (draft: T) => Errors;
   /** Whether there is nothing to save; else both are compared as they are. */
   same?: (one: T, other: T) => boolean;
   /** The fields of the form, if they differ from the draft's; errors of the server are shown there. */
@@ -18,7 +18,7 @@ interface Options<T> {
   /** Whether saving has to be confirmed first. */
   question?: (draft: T, saved: T) => boolean;
   onsaved?: () => void;
-  /** What a draft consists of, so that it can be merged with what somebody else has stored since. */
+  /** What a draft consists of, so that it can be merged with what someone else has stored since. */
   merge?: Mergeable<T>;
 }
 
@@ -30,7 +30,7 @@ interface Mergeable<T> {
   assemble: (fields: Fields, theirs: T, draft: T) => T;
 }
 
-/** Somebody else saved first: what they changed, and when. */
+/** Someone else saved first: what they changed, and when. */
 export interface EditConflict {
   changes: readonly ChangeNote[];
   fields: readonly TheirChange[];
@@ -62,12 +62,12 @@ export class FormDraft<T extends object> {
     const same = this.#options.same ?? ((one, other) => text(one) === text(other));
     return !same(this.draft, this.saved);
   });
-  readonly mistakes = $derived.by<Mistakes>(() => {
+  readonly errors = $derived.by<Errors>(() => {
     const fields = this.#fields(this.draft);
     const refused = Object.entries(this.#refusals)
       .filter(([name, { value }]) => text(fields[name]) === value)
       .map(([name, { message }]) => [name, message] as const);
-    const found = this.tried ? this.#options.mistakes?.(this.draft) : {};
+    const found = this.tried ? this.#options.errors?.(this.draft) : {};
     return { ...Object.fromEntries(refused), ...found };
   });
 
@@ -102,7 +102,7 @@ export class FormDraft<T extends object> {
   async submit(): Promise<void> {
     if (this.busy) return;
     this.#clear(true);
-    if (Object.keys(this.mistakes).length > 0) this.wrong += 1;
+    if (Object.keys(this.errors).length > 0) this.wrong += 1;
     else if (this.#options.question?.(this.draft, this.saved)) this.asking = true;
     else await this.send();
   }

@@ -39,7 +39,7 @@ it('saves what is right', async () => {
 });
 
 it('does not save what is wrong, and moves the focus there', async () => {
-  const { save } = open({ mistakes: () => ({ name: 'Enter a name.' }) });
+  const { save } = open({ errors: () => ({ name: 'Enter a name.' }) });
   button('Cancel').focus();
   submit();
   await waitFor(() => expect(document.activeElement).toBe(screen.getByTestId('name')));

@@ -228,7 +228,7 @@ mod tests {
             let next = clients.to_evict(|token| token == 5).expect("no room");
             gone.push(next);
             clients.remove(next);
-            // Somebody new, who has asked and waits.
+            // Someone new, who has asked and waits.
             let mut new = client(later(1_000));
             new.received(b"x\n", now);
             new.request(later(1_000 + next)).expect("a request");

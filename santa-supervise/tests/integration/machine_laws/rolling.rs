@@ -57,7 +57,7 @@ fn a_wait_for_what_is_no_longer_configured_is_answered() {
     world.take(&Input::Command(5, 24));
     world.take(&Input::Reconfigure { what: 4, target: 0, renewed: false });
     world.take(&Input::Exit { pick: 2, code: 0, signal: true, alone: true });
-    assert!(world.state.slot(SlotId(2)).is_none(), "forgotten, although somebody waited");
+    assert!(world.state.slot(SlotId(2)).is_none(), "forgotten, although someone waited");
     assert_eq!(world.open_commands.len(), 1, "only the rolling restart goes on");
 }
 

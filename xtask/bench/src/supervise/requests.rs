@@ -270,7 +270,7 @@ fn under_load(
     })
 }
 
-/// A supervisor of somebody else's, ended with everything below it.
+/// A supervisor of someone else's, ended with everything below it.
 struct Running(Child);
 
 impl Drop for Running {

@@ -1,4 +1,4 @@
-//! A database that somebody else keeps (`--database-url`): what is in it, and whether
+//! A database that someone else keeps (`--database-url`): what is in it, and whether
 //! the development loop may change it. Nothing is changed before that is decided.
 
 use std::path::Path;

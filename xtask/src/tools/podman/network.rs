@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_stays_until_somebody_else_has_its_addresses() {
+    fn a_network_stays_until_someone_else_has_its_addresses() {
         let (folder, home) = (tempfile::tempdir().expect("temporary folder"), Path::new("/r/.dev"));
         write(folder.path(), home).expect("written");
         let file = folder.path().join("santaserver.json");

@@ -26,7 +26,7 @@ it('offers the provider first, which returns to the page', () => {
   expect(new URL(local.href).searchParams.get('next')).toBe('/rules?q=a&b=1');
 });
 
-it('has the form when somebody asks for it', () => {
+it('has the form when someone asks for it', () => {
   show({ local: true, provider, failure: null }, true);
   expect(screen.getByLabelText('Password')).toBeTruthy();
   expect(screen.getByRole('link', { name: 'Sign in with Microsoft' })).toBeTruthy();
