@@ -10,8 +10,9 @@ from santaserver.enrollment.secrets import hash_secret, new_secret
 from santaserver.outbox import discard
 from santaserver.settings import Settings
 from santaserver.users.account_service import create_admin as create_admin_account
+from santaserver.users.administrators import is_managed, lock_roles
 from santaserver.users.passwords import hash_password
-from santaserver.users.repository import NewUser, is_managed, lock_roles
+from santaserver.users.repository import NewUser
 from santaserver.users.service import normalise_username
 from santaserver.users.setup_secret import link
 from santaserver.users.setup_service import first_link

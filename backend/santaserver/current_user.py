@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
+from msgspec import Struct
 from pydantic import BaseModel, Field, PrivateAttr
 
 from santaserver.audit import Actor
 from santaserver.errors import FRESH_LOGIN, SESSION, Forbidden
-from santaserver.permissions import PERMISSIONS, TAG_SCOPED, Permission, Role, known_role
-from santaserver.scope import EVERYWHERE, Scope, joined
+from santaserver.permissions import PERMISSIONS, TAG_SCOPED, Permission, Role, known_permissions, known_role
+from santaserver.scope import EVERYWHERE, Scope
 
 STRONGEST = (Role.ADMIN, Role.OPERATOR, Role.APPROVER, Role.AUDITOR, Role.VIEWER, Role.REQUESTER)
 
@@ -43,10 +44,16 @@ NOBODY = Access()
 
 
 class Grant(BaseModel):
-    """A role of a user."""
+    """A role of a user or a group."""
 
     role: str
     tag: str | None = Field(description="The tag it is limited to; null: it holds everywhere")
+
+
+class HeldRole(Grant):
+    """A role of a user, with where it comes from."""
+
+    group: str | None = Field(None, description="The group whose role it is; null: the user's own")
 
 
 class User(BaseModel):
@@ -56,7 +63,7 @@ class User(BaseModel):
     username: str
     display_name: str
     role: Role | None = Field(description="The strongest of the roles; null without one")
-    roles: list[Grant]
+    roles: list[HeldRole]
     permissions: list[Permission] = Field(description="What the user may do, everywhere or for some tags")
     scopes: dict[Permission, list[str]] = Field(
         description="The permissions that hold only for some tags, with the names of these tags"
@@ -134,12 +141,30 @@ class User(BaseModel):
         return refusal
 
 
-class Binding(BaseModel):
+class Binding(Struct, frozen=True, array_like=True):
     """A stored role of a user."""
 
     role: str
-    tag: int | None
-    tag_name: str | None
+    tag: int | None = None
+    tag_name: str | None = None
+    custom: list[str] | None = None
+    """What a role that was made here grants; None for one that comes with the program."""
+    from_provider: bool = False
+    group: int | None = None
+    group_name: str | None = None
+
+    @property
+    def permissions(self) -> frozenset[Permission] | None:
+        """What the role grants; None for a role that this version does not know."""
+        if self.custom is not None:
+            return known_permissions(self.custom)
+        role = known_role(self.role)
+        return None if role is None else PERMISSIONS[role]
+
+    @property
+    def builtin(self) -> Role | None:
+        """The role, when it comes with the program."""
+        return known_role(self.role) if self.custom is None else None
 
 
 Limit = Callable[[Permission, Scope | None], Scope | None]
@@ -160,21 +185,19 @@ def user_with(
 
     `names` are those of the tags that the limit adds.
     """
-    known = [(role, binding) for binding in bindings if (role := known_role(binding.role))]
+    found = granted(bindings)
     scopes = {
-        permission: scope
-        for permission in Permission
-        if (scope := limit(permission, _of_roles(known, permission)))
+        permission: scope for permission in Permission if (scope := limit(permission, found.get(permission)))
     }
     known_names = dict(names)
     known_names |= {binding.tag: binding.tag_name or "" for binding in bindings if binding.tag is not None}
-    roles = {role for role, _ in known}
+    roles = {binding.builtin for binding in bindings}
     user = User(
         id=user_id,
         username=username,
         display_name=display_name,
         role=next((role for role in STRONGEST if role in roles), None),
-        roles=[Grant(role=binding.role, tag=binding.tag_name) for binding in bindings],
+        roles=[HeldRole(role=one.role, tag=one.tag_name, group=one.group_name) for one in bindings],
         permissions=list(scopes),
         scopes={
             permission: sorted(known_names[tag] for tag in scope.tags)
@@ -185,17 +208,22 @@ def user_with(
     )
     user._scopes = scopes  # noqa: SLF001 - the only place that makes users
     user._access = access  # noqa: SLF001
-    user._unknown = sorted({binding.role for binding in bindings if known_role(binding.role) is None})  # noqa: SLF001
+    user._unknown = sorted({one.role for one in bindings if one.permissions is None})  # noqa: SLF001
     return user
 
 
-def _of_roles(known: Sequence[tuple[Role, Binding]], permission: Permission) -> Scope | None:
-    return joined(_granted(role, binding, permission) for role, binding in known)
-
-
-def _granted(role: Role, binding: Binding, permission: Permission) -> Scope:
-    if permission not in PERMISSIONS[role]:
-        return Scope(frozenset())
+def granted_by(binding: Binding) -> Mapping[Permission, Scope]:
+    """Return what one role grants, and where."""
+    permissions = binding.permissions or frozenset()
     if binding.tag is None:
-        return EVERYWHERE
-    return Scope(frozenset({binding.tag})) if permission in TAG_SCOPED else Scope(frozenset())
+        return dict.fromkeys(permissions, EVERYWHERE)
+    return dict.fromkeys(permissions & TAG_SCOPED, Scope(frozenset({binding.tag})))
+
+
+def granted(bindings: Sequence[Binding]) -> dict[Permission, Scope]:
+    """Return what roles grant together, and where."""
+    scopes: dict[Permission, Scope] = {}
+    for binding in bindings:
+        for permission, scope in granted_by(binding).items():
+            scopes[permission] = scopes[permission] | scope if permission in scopes else scope
+    return scopes

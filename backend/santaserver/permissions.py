@@ -3,7 +3,7 @@
 Both sets are closed. Roles are stored by name; a name that this version does not know grants nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -79,6 +79,8 @@ MEANING: Mapping[Permission, str] = MappingProxyType(
     }
 )
 
+_PERMISSIONS: Mapping[str, Permission] = MappingProxyType({str(one): one for one in Permission})
+
 PURPOSE: Mapping[Role, str] = MappingProxyType(
     {
         Role.VIEWER: "sees policy, Macs and events, changes nothing",
@@ -152,6 +154,11 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         },
     }
 )
+
+
+def known_permissions(names: Iterable[str]) -> frozenset[Permission]:
+    """Return the permissions of these names; one that this version does not know grants nothing."""
+    return frozenset(_PERMISSIONS[name] for name in names if name in _PERMISSIONS)
 
 
 def known_role(name: str) -> Role | None:

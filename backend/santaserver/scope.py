@@ -4,7 +4,6 @@ Functions that read or change rules, Macs, tags and events take a `Scope`, so th
 What is out of scope is treated as if it did not exist.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -28,19 +27,17 @@ class Scope:
         """Tell whether a tag is in scope."""
         return self.tags is None or tag in self.tags
 
+    def __or__(self, other: "Scope") -> "Scope":
+        """Return the scope of a permission that two roles grant."""
+        return EVERYWHERE if self.tags is None or other.tags is None else Scope(self.tags | other.tags)
+
+    def __ge__(self, other: "Scope") -> bool:
+        """Tell whether all that is in the other scope is in this one."""
+        return self.tags is None or (other.tags is not None and other.tags <= self.tags)
+
 
 EVERYWHERE = Scope(None)
 """For the server's own work: syncs, schedules, the command line."""
-
-
-def joined(scopes: Iterable[Scope]) -> Scope | None:
-    """Return the scope of a permission that several roles grant; None when none does."""
-    tags: set[int] = set()
-    for scope in scopes:
-        if scope.tags is None:
-            return EVERYWHERE
-        tags |= scope.tags
-    return Scope(frozenset(tags)) if tags else None
 
 
 def machine_in(machine: str, tags: str) -> str:

@@ -114,8 +114,8 @@ def add_user(dsn: str, name: str, role: str, tag: int | None = None) -> None:
     """Make an account with one role, and the administrator's password."""
     execute(
         dsn,
-        "insert into app_user (username, display_name, password_hash, created_at) "
-        "select $1, initcap($1), password_hash, created_at from app_user where username = 'admin'",
+        "insert into app_user (username, name_key, display_name, password_hash, created_at) "
+        "select $1, $1, initcap($1), password_hash, created_at from app_user where username = 'admin'",
         name,
     )
     execute(

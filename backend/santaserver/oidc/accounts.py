@@ -13,8 +13,9 @@ from santaserver.oidc.people import Person
 from santaserver.outbox import discard
 from santaserver.state import AppState
 from santaserver.unit_of_work import UnitOfWork
-from santaserver.users import account_service, repository
+from santaserver.users import account_service
 from santaserver.users.account_schemas import UserAccount
+from santaserver.users.administrators import lock_roles
 from santaserver.users.session_repository import Login, ProviderSession
 
 
@@ -34,7 +35,7 @@ async def admit(
     now = state.clock()
     async with state.database.unit_of_work(discard, f"{person.authority} {person.subject}", request) as work:
         connection = work.connection
-        await repository.lock_roles(connection)
+        await lock_roles(connection)
         known = await people.find(connection, person)
         if known is not None and known.disabled:
             raise SignInRefused(failures.DISABLED, f"the account {known.id} is disabled")
@@ -56,7 +57,7 @@ async def admit(
         details = {"issuer": issuer, "authority": person.authority, "subject": person.subject}
         actor = Actor(after.username, user_id)
         work.audit(actor, now, "login", ("user", str(user_id)), None, details)
-    if before != after:
+    if _plain(before) != _plain(after):
         state.sessions.ended()
     return token
 
@@ -64,7 +65,7 @@ async def admit(
 def _record(
     work: UnitOfWork, issuer: str, before: UserAccount | None, after: UserAccount, now: datetime
 ) -> None:
-    if before == after:
+    if _plain(before) == _plain(after):
         return
     actor = provider_actor(issuer)
     target: Target = ("user", str(after.id))
@@ -73,4 +74,5 @@ def _record(
 
 
 def _plain(user: UserAccount | None) -> dict[str, Any] | None:
-    return None if user is None else user.model_dump(mode="json", exclude={"created_at", "etag"})
+    left_out = {"created_at", "etag", "signed_in_at"}
+    return None if user is None else user.model_dump(mode="json", exclude=left_out)

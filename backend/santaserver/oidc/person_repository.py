@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from santaserver.db import Connection
 from santaserver.oidc.people import Person
-
-MAX_NAMESAKES = 20
+from santaserver.users.repository import add_person, rename_person
 
 
 class Known(NamedTuple):
@@ -23,7 +22,7 @@ class Known(NamedTuple):
 async def find(connection: Connection, person: Person) -> Known | None:
     """Return the account of a person, by what never changes."""
     row = await connection.fetchrow(
-        """select u.id, u.username, u.display_name, i.claimed_name, u.disabled_at is not null
+        """select u.id, u.username, u.display_name, i.claimed_name, not u.enabled
            from user_identity i join app_user u on u.id = i.user_id
            where i.authority = $1 and i.subject = $2""",
         person.authority,
@@ -34,34 +33,22 @@ async def find(connection: Connection, person: Person) -> Known | None:
 
 async def add(connection: Connection, person: Person, now: datetime) -> int:
     """Create the account of a person, without password and roles; return its id."""
-    for name in names(person):
-        number: int | None = await connection.fetchval(
-            """insert into app_user (username, display_name, created_at) values (lower($1), $2, $3)
-               on conflict do nothing returning id""",
-            name,
-            person.display_name,
-            now,
-        )
-        if number is not None:
-            break
-    else:
-        raise RuntimeError("all names of a new user are taken, even the unique one")
+    number = await add_person(connection, person.username, person.display_name, person.subject, now)
+    await link(connection, number, person, now)
+    return number
+
+
+async def link(connection: Connection, user_id: int, person: Person, now: datetime) -> None:
+    """Say that an account is this person's."""
     await connection.execute(
         """insert into user_identity (user_id, authority, subject, claimed_name, signed_in_at)
            values ($1, $2, $3, $4, $5)""",
-        number,
+        user_id,
         person.authority,
         person.subject,
         person.username,
         now,
     )
-    return number
-
-
-def names(person: Person) -> list[str]:
-    """Return user names to try: another user of the same name stays another user."""
-    name = person.username
-    return [name, *(f"{name} ({number})" for number in range(2, MAX_NAMESAKES)), f"{name} ({person.subject})"]
 
 
 async def refresh(connection: Connection, known: Known, person: Person, now: datetime) -> None:
@@ -71,25 +58,13 @@ async def refresh(connection: Connection, known: Known, person: Person, now: dat
             "update app_user set display_name = $2 where id = $1", known.id, person.display_name
         )
     if known.claimed_name != person.username:
-        await _rename(connection, known.id, person)
+        await rename_person(connection, known.id, person.username, person.subject)
     await connection.execute(
         "update user_identity set claimed_name = $2, signed_in_at = $3 where user_id = $1",
         known.id,
         person.username,
         now,
     )
-
-
-async def _rename(connection: Connection, user_id: int, person: Person) -> None:
-    for name in names(person):
-        done: str = await connection.execute(
-            """update app_user set username = lower($2) where id = $1
-                 and not exists (select from app_user where username = lower($2) and id <> $1)""",
-            user_id,
-            name,
-        )
-        if done.endswith(" 1"):
-            return
 
 
 async def set_provider_roles(

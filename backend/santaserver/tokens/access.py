@@ -18,7 +18,7 @@ from santaserver.current_user import Access, User, user_with
 from santaserver.db import Database
 from santaserver.errors import Problem, Unauthorized
 from santaserver.tokens import repository
-from santaserver.tokens.limits import Network, is_allowed, known_permissions, narrowed, parse_network
+from santaserver.tokens.limits import Network, is_allowed, narrowed, parse_network, token_permissions
 from santaserver.tokens.refused import RefusedTokens
 from santaserver.tokens.repository import FoundToken
 from santaserver.tokens.secret import hash_token, is_well_formed
@@ -116,12 +116,12 @@ class Tokens:
 
 
 def _token(row: FoundToken, previous: bool, read_at: float, generation: int) -> _Token:
-    permissions = known_permissions(row.permissions)
+    permissions = token_permissions(row.permissions)
     user = user_with(
         row.user_id,
         row.username,
         row.display_name,
-        bindings_of(row.roles, row.tags, row.role_tag_names),
+        bindings_of(row.bindings),
         access=Access(token=row.id, token_name=row.name),
         names=dict(zip(row.tag_ids or (), row.tag_names, strict=True)),
         limit=lambda permission, scope: (
@@ -137,7 +137,7 @@ def _token(row: FoundToken, previous: bool, read_at: float, generation: int) -> 
         ends_at=ends_at,
         previous=previous,
         last_used_at=row.previous_used_at if previous else row.last_used_at,
-        usable=row.revoked_at is None and row.disabled_at is None,
+        usable=row.revoked_at is None and row.enabled,
         read_at=read_at,
         generation=generation,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from santaserver.permissions import TAG_SCOPED, Permission
+from santaserver.permissions import TAG_SCOPED, Permission, known_permissions
 from santaserver.scope import Scope
 
 Network = IPv4Network | IPv6Network
@@ -12,10 +12,9 @@ NEVER = frozenset({Permission.USER_WRITE, Permission.SESSION_WRITE})
 """No token has these: one that was stolen must not make accounts, sessions or tokens that outlast it."""
 
 
-def known_permissions(names: Iterable[str]) -> frozenset[Permission]:
-    """Return the stored permissions of a token; what this version does not know grants nothing."""
-    known = {str(permission): permission for permission in Permission}
-    return frozenset(known[name] for name in names if name in known) - NEVER
+def token_permissions(names: Iterable[str]) -> frozenset[Permission]:
+    """Return the stored permissions of a token that it can have."""
+    return known_permissions(names) - NEVER
 
 
 def narrowed(permission: Permission, owners: Scope | None, tags: Collection[int] | None) -> Scope | None:

@@ -29,10 +29,8 @@ class FoundToken(Struct, frozen=True):
     user_id: int
     username: str
     display_name: str
-    disabled_at: datetime | None
-    roles: list[str]
-    tags: list[int | None]
-    role_tag_names: list[str | None]
+    enabled: bool
+    bindings: str
 
 
 class TokenRow(Struct, frozen=True):
@@ -44,7 +42,7 @@ class TokenRow(Struct, frozen=True):
     user_id: int
     username: str
     kind: str
-    disabled_at: datetime | None
+    enabled: bool
     permissions: list[str]
     tag_ids: list[int] | None
     tag_names: list[str]
@@ -81,12 +79,12 @@ NAMES = """array(select g.name from unnest(t.tag_ids) with ordinality i (id, pla
 FIND = f"""
 select t.id, t.name, t.secret_hash, t.previous_hash, t.previous_until, t.permissions, t.tag_ids, {NAMES},
   t.networks, t.expires_at, t.revoked_at, t.last_used_at, t.last_address, t.previous_used_at,
-  u.id, u.username, u.display_name, u.disabled_at, {BINDINGS}
+  u.id, u.username, u.display_name, u.enabled, {BINDINGS}
 from api_token t join app_user u on u.id = t.user_id
 where t.secret_hash = $1 or t.previous_hash = $1
 """  # noqa: S608 - a constant
 LIST = f"""
-select t.id, t.name, t.hint, u.id, u.username, u.kind, u.disabled_at, t.permissions, t.tag_ids, {NAMES},
+select t.id, t.name, t.hint, u.id, u.username, u.kind, u.enabled, t.permissions, t.tag_ids, {NAMES},
   t.networks, t.created_at, a.username, t.rotated_at, t.previous_until, t.previous_used_at, t.expires_at,
   t.revoked_at, t.last_used_at, t.last_address
 from api_token t join app_user u on u.id = t.user_id left join app_user a on a.id = t.created_by

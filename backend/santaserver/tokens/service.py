@@ -17,6 +17,8 @@ from santaserver.tokens.schemas import PreviousSecret, Token, TokenCreate, Token
 from santaserver.tokens.secret import SHOWN, OwnerKind, hash_token, new_token
 from santaserver.unit_of_work import UnitOfWork
 from santaserver.users import repository as users
+from santaserver.users.administrators import lock_roles
+from santaserver.users.binding_repository import tags_by_name
 from santaserver.users.bindings import bindings_of
 from santaserver.users.repository import UserRow
 
@@ -55,7 +57,7 @@ async def create_for(
 ) -> TokenSecret:
     """Create a token; `by` is the person who asks, nobody on the command line."""
     connection = work.connection
-    await users.lock_roles(connection)
+    await lock_roles(connection)
     owner = await users.find_user(connection, owner_id)
     if owner is None or (by is not None and owner.kind == "person" and owner.id != by.id):
         raise NotFound("There is no such service account")
@@ -153,7 +155,7 @@ def shown(row: TokenRow) -> Token:
         user_id=row.user_id,
         username=row.username,
         owner_kind=_kind(row.kind),
-        owner_disabled=row.disabled_at is not None,
+        owner_disabled=not row.enabled,
         permissions=row.permissions,
         tags=None if row.tag_ids is None else row.tag_names,
         networks=row.networks,
@@ -197,8 +199,7 @@ async def _tags(connection: Connection, wanted: TokenCreate, owner: UserRow) -> 
     never = _names(one for one in wanted.permissions if one in NEVER)
     if never:
         raise wrong_field("permissions", f"No token can have {never}: it could outlast its own revocation")
-    bindings = bindings_of(owner.roles, owner.tags, owner.tag_names)
-    holder = user_with(owner.id, owner.username, owner.display_name, bindings)
+    holder = user_with(owner.id, owner.username, owner.display_name, bindings_of(owner.all_bindings))
     missing = _names(one for one in wanted.permissions if holder.scope_of(one) is None)
     if missing:
         raise wrong_field("permissions", f"{owner.username} does not have {missing}, so no token can")
@@ -209,7 +210,7 @@ async def _tags(connection: Connection, wanted: TokenCreate, owner: UserRow) -> 
         raise wrong_field(
             "permissions", f"{whole} concerns the whole installation: a token with tags cannot have it"
         )
-    known = await users.tags_by_name(connection, wanted.tags)
+    known = await tags_by_name(connection, wanted.tags)
     unknown = sorted({name for name in wanted.tags if name.lower() not in known})
     if unknown:
         raise wrong_field("tags", f"There is no tag {', '.join(unknown)}")

@@ -51,7 +51,7 @@ async def create_user(
     wanted: UserCreate, work: WorkDep, user: CurrentUser, now: NowDep, response: Response
 ) -> UserAccount:
     """Create a user with a password."""
-    return tagged(response, await service.create_user(work, wanted, user.actor, now))
+    return tagged(response, await service.create_user(work, wanted, user, now))
 
 
 @router.get("/{user_id}", dependencies=[MAY_READ], responses=responses(NotFound))
@@ -71,7 +71,7 @@ async def update_user(
     response: Response,
 ) -> UserAccount:
     """Change a user: name, password, roles, or whether it may log in. An administrator always stays."""
-    return tagged(response, await service.update_user(work, user_id, wanted, expected, user.actor, now))
+    return tagged(response, await service.update_user(work, user_id, wanted, expected, user, now))
 
 
 @router.delete(
@@ -84,7 +84,7 @@ async def delete_user(
     user_id: RowId, expected: IfMatchDep, work: WorkDep, user: CurrentUser, now: NowDep
 ) -> None:
     """Delete a user, with sessions and API tokens. To keep the name in lists, disable the user instead."""
-    await service.delete_user(work, user_id, expected, user.actor, now)
+    await service.delete_user(work, user_id, expected, user, now)
 
 
 @router.post(
@@ -98,4 +98,4 @@ async def create_setup_link(
 ) -> SetupLink:
     """Make a link with which the user chooses a password, once; an earlier link ends."""
     public_url = state.settings.server.public_url
-    return await setup_service.create_link(work, user_id, public_url, user.actor, now)
+    return await setup_service.create_link(work, user_id, public_url, user, now)

@@ -7,17 +7,17 @@ from pydantic import BaseModel, Field
 
 from santaserver.current_user import Grant
 from santaserver.inputs import Input, Line, Stored
-from santaserver.permissions import Role
 from santaserver.users.password_rules import SHORTEST
 from santaserver.users.passwords import MAX_PASSWORD
 
 UserKind = Literal["person", "service"]
+UserSource = Literal["local", "provider", "scim"]
 
 
 class RoleGrant(Input):
-    """A role to give to a user."""
+    """A role to give to a user or a group."""
 
-    role: Role
+    role: Stored = Field(min_length=1, max_length=100, description="The name of a role (`GET /roles`)")
     tag: Stored | None = Field(
         None, max_length=100, description="Limits the role to what has this tag; null: it holds everywhere"
     )
@@ -58,6 +58,12 @@ class SetupLink(BaseModel):
     expires_at: datetime
 
 
+class OwnRole(Grant):
+    """A role of a user's own."""
+
+    from_provider: bool = Field(description="Whether the identity provider gives it, and only it can take it")
+
+
 class UserAccount(BaseModel):
     """A user as those see it who manage users."""
 
@@ -69,5 +75,13 @@ class UserAccount(BaseModel):
     has_password: bool = Field(description="Without one there is nothing to log in with, except elsewhere")
     setup_until: datetime | None = Field(description="When the setup link of the user ends; null: no link")
     disabled: bool
-    roles: list[Grant]
+    deprovisioned: bool = Field(description="Whether SCIM says that this person is not active")
+    source: UserSource = Field(
+        description="Where the account comes from: made here, by a sign-in at the identity provider, by SCIM"
+    )
+    signed_in_at: datetime | None = Field(
+        description="The last sign-in through the identity provider; null: never"
+    )
+    roles: list[OwnRole] = Field(description="The user's own roles; those of groups come on top of them")
+    groups: list[str]
     etag: str = Field(description="For `If-Match`; also another password is another version")

@@ -1,19 +1,24 @@
-"""The stored roles of users."""
+"""The stored roles of users: their own, and those of their groups."""
 
-from collections.abc import Sequence
+import msgspec
 
 from santaserver.current_user import Binding
 
-_OF_USER = "from binding b left join tag t on t.id = b.tag_id where b.user_id = u.id order by b.id"
-BINDINGS = f"""array(select b.role {_OF_USER}), array(select b.tag_id {_OF_USER}),
-  array(select t.name {_OF_USER})"""
-"""Three columns of the user `u`: roles, the ids of the tags they are limited to, the names of these tags."""
+_LIST = """(select coalesce(json_agg(json_build_array(coalesce(b.role, r.name), b.tag_id, t.name,
+    r.permissions, b.from_provider, b.group_id, o.name) order by b.id), '[]')::text
+  from {} b left join tag t on t.id = b.tag_id left join custom_role r on r.id = b.custom_role_id
+    left join user_group o on o.id = b.group_id
+  where {})"""
+BINDINGS = _LIST.format("user_binding", "b.user_id = u.id")
+"""A column of the user `u`: all roles."""
+OWN_BINDINGS = _LIST.format("binding", "b.user_id = u.id")
+"""A column of the user `u`: the roles without those of groups."""
+GROUP_BINDINGS = _LIST.format("binding", "b.group_id = g.id")
+"""A column of the group `g`: its roles."""
+
+_DECODER = msgspec.json.Decoder(list[Binding])
 
 
-def bindings_of(
-    roles: Sequence[str], tags: Sequence[int | None], names: Sequence[str | None]
-) -> list[Binding]:
-    """Put the three columns together."""
-    return [
-        Binding(role=role, tag=tag, tag_name=name) for role, tag, name in zip(roles, tags, names, strict=True)
-    ]
+def bindings_of(column: str) -> list[Binding]:
+    """Read such a column."""
+    return _DECODER.decode(column)

@@ -36,9 +36,7 @@ class Account(NamedTuple):
     username: str
     display_name: str
     password_hash: str | None
-    roles: list[str]
-    tags: list[int | None]
-    tag_names: list[str | None]
+    bindings: str
 
 
 class _TooEarlyError(Exception):
@@ -49,7 +47,7 @@ async def find_account(connection: Connection, username: str) -> Account | None:
     """Return an account that may log in."""
     row = await connection.fetchrow(
         f"""select u.id, u.username, u.display_name, u.password_hash, {BINDINGS} from app_user u
-            where u.username = $1 and u.disabled_at is null""",  # noqa: S608 - a constant
+            where u.username = $1 and u.enabled""",  # noqa: S608 - a constant
         username,
     )
     return Account(*row) if row else None

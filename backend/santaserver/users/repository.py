@@ -1,14 +1,15 @@
 """Users and their roles in the database."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import Struct
 from msgspec.structs import astuple
 
+from santaserver.current_user import Binding
 from santaserver.db import Connection, rows_of
+from santaserver.names import name_key
 from santaserver.paging import like_pattern
-from santaserver.users.bindings import BINDINGS
+from santaserver.users.bindings import BINDINGS, OWN_BINDINGS, bindings_of
 
 
 class NewUser(Struct, frozen=True):
@@ -28,27 +29,37 @@ class UserRow(Struct, frozen=True):
     display_name: str
     created_at: datetime
     disabled_at: datetime | None
-    roles: list[str]
-    tags: list[int | None]
-    tag_names: list[str | None]
+    deprovisioned_at: datetime | None
+    enabled: bool
+    own_bindings: str
+    all_bindings: str
+    groups: list[str]
+    from_provider: bool
+    signed_in_at: datetime | None
+    from_scim: bool
     password_digest: bytes
     """Of the stored hash: tells one password from the next, and nothing else."""
     has_password: bool
     kind: str
     setup_until: datetime | None
 
+    @property
+    def own(self) -> list[Binding]:
+        """The user's own roles."""
+        return bindings_of(self.own_bindings)
+
 
 USERS = f"""
-select u.id, u.username, u.display_name, u.created_at, u.disabled_at, {BINDINGS},
+select u.id, u.username, u.display_name, u.created_at, u.disabled_at, u.deprovisioned_at, u.enabled,
+  {OWN_BINDINGS}, {BINDINGS},
+  array(select g.name from user_group_member m join user_group g on g.id = m.group_id where m.user_id = u.id
+        order by lower(g.name), g.id),
+  i.user_id is not null, i.signed_in_at, exists (select from scim_user s where s.user_id = u.id),
   sha256(convert_to(coalesce(u.password_hash, ''), 'UTF8')), u.password_hash is not null, u.kind,
   (select l.expires_at from setup_link l where l.user_id = u.id)
-from app_user u
+from app_user u left join user_identity i on i.user_id = u.id
 """  # noqa: S608 - a constant
-
-
-async def lock_roles(connection: Connection) -> None:
-    """Let no other transaction change roles or users before this one ends: one administrator has to stay."""
-    await connection.execute("lock table binding in share row exclusive mode")
+MAX_NAMESAKES = 20
 
 
 async def list_users(connection: Connection, after: str, limit: int, text: str) -> list[UserRow]:
@@ -76,14 +87,57 @@ async def find_by_name(connection: Connection, username: str) -> UserRow | None:
 
 
 async def add_user(connection: Connection, user: NewUser, now: datetime) -> int | None:
-    """Create an account; return its id, or None when the name is taken."""
+    """Create an account; return its id, or None when the name, or one that looks like it, is taken."""
     number: int | None = await connection.fetchval(
-        """insert into app_user (username, display_name, password_hash, kind, created_at)
-           values ($1, $2, $3, $4, $5) on conflict do nothing returning id""",
+        """insert into app_user (username, display_name, password_hash, kind, created_at, name_key)
+           values ($1, $2, $3, $4, $5, $6) on conflict do nothing returning id""",
         *astuple(user),
         now,
+        name_key(user.username),
     )
     return number
+
+
+async def add_person(
+    connection: Connection, wanted: str, display_name: str, fallback: str, now: datetime
+) -> int:
+    """Create the account of a person of the identity provider, without password and roles; return its id.
+
+    A user of the same name stays another user: the new one is called "name (2)".
+    """
+    for name in names_for(wanted, fallback):
+        new = NewUser(name.lower(), display_name, None)
+        number = await add_user(connection, new, now) if name_key(name) else None
+        if number is not None:
+            return number
+    raise RuntimeError("all names of a new user are taken, even the unique one")
+
+
+async def rename_person(connection: Connection, user_id: int, wanted: str, fallback: str) -> None:
+    """Take over the name that the provider has for a person now, made unique."""
+    for name in names_for(wanted, fallback):
+        done = await connection.execute(
+            """update app_user set username = $2, name_key = $3 where id = $1 and $3 <> ''
+                 and not exists (select from app_user where (username = $2 or name_key = $3) and id <> $1)""",
+            user_id,
+            name.lower(),
+            name_key(name),
+        )
+        if rows_of(done) == 1:
+            return
+
+
+def names_for(wanted: str, fallback: str) -> list[str]:
+    """Return user names to try; the last one has what nobody else has in it."""
+    return [wanted, *(f"{wanted} ({number})" for number in range(2, MAX_NAMESAKES)), f"{wanted} ({fallback})"]
+
+
+async def namesake(connection: Connection, username: str) -> str | None:
+    """Return the name of the user that looks like this one."""
+    found: str | None = await connection.fetchval(
+        "select username from app_user where name_key = $1 or username = $2", name_key(username), username
+    )
+    return found
 
 
 async def upsert_user(connection: Connection, user: NewUser, role: str, now: datetime) -> int:
@@ -92,13 +146,14 @@ async def upsert_user(connection: Connection, user: NewUser, role: str, now: dat
     Returns its id.
     """
     number: int = await connection.fetchval(
-        """insert into app_user (username, display_name, password_hash, kind, created_at)
-           values ($1, $2, $3, $4, $5)
+        """insert into app_user (username, display_name, password_hash, kind, created_at, name_key)
+           values ($1, $2, $3, $4, $5, $6)
            on conflict (username) do update set display_name = excluded.display_name,
              password_hash = excluded.password_hash, disabled_at = null
            returning id""",
         *astuple(user),
         now,
+        name_key(user.username),
     )
     await connection.execute(
         """insert into binding (user_id, role, created_at) values ($1, $2, $3) on conflict do nothing""",
@@ -125,7 +180,7 @@ async def replace_password(connection: Connection, user_id: int, present: str, p
     """Change the password of an account that may log in; return False unless the present one is this."""
     done = await connection.execute(
         """update app_user set password_hash = $3
-           where id = $1 and password_hash = $2 and disabled_at is null""",
+           where id = $1 and password_hash = $2 and enabled""",
         user_id,
         present,
         password_hash,
@@ -143,6 +198,16 @@ async def set_disabled(connection: Connection, user_id: int, at: datetime | None
     await connection.execute("update app_user set disabled_at = $2 where id = $1", user_id, at)
 
 
+async def set_deprovisioned(connection: Connection, user_id: int, at: datetime | None) -> None:
+    """Store that SCIM says a person is not active, or is again; disabling here is another matter."""
+    await connection.execute(
+        """update app_user set deprovisioned_at = $2
+           where id = $1 and (deprovisioned_at is null) <> ($2::timestamptz is null)""",
+        user_id,
+        at,
+    )
+
+
 async def end_sessions(connection: Connection, user_id: int) -> None:
     """End all sessions of a user."""
     await connection.execute("delete from user_session where user_id = $1", user_id)
@@ -151,70 +216,3 @@ async def end_sessions(connection: Connection, user_id: int) -> None:
 async def forget_failures(connection: Connection, username: str) -> None:
     """Forget the failed logins of an account."""
     await connection.execute("delete from login_failure where key = $1", f"account:{username}")
-
-
-async def tags_by_name(connection: Connection, names: Sequence[str]) -> dict[str, int]:
-    """Return the ids of live tags by their names in lower case."""
-    rows = await connection.fetch(
-        "select lower(name), id from tag where removed_at is null and lower(name) = any($1)",
-        [name.lower() for name in names],
-    )
-    return {row[0]: row[1] for row in rows}
-
-
-async def replace_roles(
-    connection: Connection,
-    user_id: int,
-    wanted: Sequence[tuple[str, int | None]],
-    by: int | None,
-    now: datetime,
-) -> None:
-    """Give a user exactly these roles."""
-    roles, tags = [role for role, _ in wanted], [tag for _, tag in wanted]
-    await connection.execute(
-        """delete from binding b where user_id = $1 and not from_provider and not exists (
-             select from unnest($2::text[], $3::bigint[]) w (role, tag)
-             where w.role = b.role and w.tag is not distinct from b.tag_id)""",
-        user_id,
-        roles,
-        tags,
-    )
-    await connection.execute(
-        """insert into binding (user_id, role, tag_id, created_at, created_by)
-           select $1, role, tag, $4, $5 from unnest($2::text[], $3::bigint[]) w (role, tag)
-           on conflict do nothing""",
-        user_id,
-        roles,
-        tags,
-        now,
-        by,
-    )
-
-
-async def provider_roles(connection: Connection, user_id: int) -> list[str] | None:
-    """Return the roles that the identity provider gives a user; None for a local account."""
-    roles: list[str] | None = await connection.fetchval(
-        """select array(select role from binding where user_id = $1 and from_provider order by role)
-           from user_identity where user_id = $1""",
-        user_id,
-    )
-    return roles
-
-
-async def has_administrator(connection: Connection) -> bool:
-    """Tell whether someone can log in who may do everything, also when the identity provider is down."""
-    found: bool = await connection.fetchval(
-        """select exists (select from binding b join app_user u on u.id = b.user_id
-             where b.role = 'admin' and b.tag_id is null and u.disabled_at is null
-               and u.kind = 'person' and u.password_hash is not null)"""
-    )
-    return found
-
-
-async def is_managed(connection: Connection) -> bool:
-    """Tell whether there is an administrator, whatever the administrator logs in with."""
-    found: bool = await connection.fetchval(
-        """select exists (select from binding b join app_user u on u.id = b.user_id
-             where b.role = 'admin' and b.tag_id is null and u.disabled_at is null and u.kind = 'person')"""
-    )
-    return found

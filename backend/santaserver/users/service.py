@@ -40,5 +40,4 @@ async def login(
 
 
 def _shown(account: Account) -> User:
-    bindings = bindings_of(account.roles, account.tags, account.tag_names)
-    return user_with(account.id, account.username, account.display_name, bindings)
+    return user_with(account.id, account.username, account.display_name, bindings_of(account.bindings))

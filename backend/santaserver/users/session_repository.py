@@ -56,9 +56,7 @@ class FoundSession(Struct, frozen=True):
     user_id: int
     username: str
     display_name: str
-    roles: list[str]
-    tags: list[int | None]
-    tag_names: list[str | None]
+    bindings: str
     notice: str
 
 
@@ -99,7 +97,7 @@ async def find_session(connection: Connection, id_hash: bytes, now: datetime) ->
               s.previous_until, u.id, u.username, u.display_name, {BINDINGS}, s.notice
             from user_session s join app_user u on u.id = s.user_id
             where (s.id_hash = $1 or s.previous_hash = $1 and s.previous_until > $2)
-              and u.disabled_at is null""",  # noqa: S608 - a constant
+              and u.enabled""",  # noqa: S608 - a constant
         id_hash,
         now,
     )

@@ -152,7 +152,7 @@ class Sessions:
             row = await repository.find_session(connection, hashed, now)
         if row is None:
             return None
-        bindings = bindings_of(row.roles, row.tags, row.tag_names)
+        bindings = bindings_of(row.bindings)
         current = row.id_hash == hashed
         access = Access(row.id, row.authenticated_at, renews=row.renew and current)
         user = user_with(row.user_id, row.username, row.display_name, bindings, row.notice, access=access)

@@ -11,7 +11,8 @@ from santaserver.errors import DatabaseUnavailable, StatementTimeout
 from santaserver.outbox import discard
 from santaserver.postgres.failures import describe
 from santaserver.state import AppState
-from santaserver.users import repository, setup_repository, setup_service
+from santaserver.users import setup_repository, setup_service
+from santaserver.users.administrators import is_managed, lock_roles
 from santaserver.users.setup_secret import FIRST_ADMIN, link
 
 log = logging.getLogger(__name__)
@@ -50,9 +51,9 @@ async def _announce(state: AppState) -> None:
 
 async def new_link(connection: Connection, now: datetime) -> str | None:
     """Return the secret of a new link; None when there is an administrator, or a link of just now."""
-    if await repository.is_managed(connection):
+    if await is_managed(connection):
         return None
-    await repository.lock_roles(connection)
+    await lock_roles(connection)
     if await setup_repository.is_newer(connection, now - SIBLINGS):
         return None
     return await setup_service.first_link(connection, now)

@@ -36,7 +36,7 @@ async def find_link(connection: Connection, secret_hash: bytes, now: datetime) -
     row = await connection.fetchrow(
         """select l.user_id, coalesce(u.username, ''), coalesce(u.display_name, ''), l.expires_at
            from setup_link l left join app_user u on u.id = l.user_id
-           where l.secret_hash = $1 and l.expires_at > $2 and u.disabled_at is null""",
+           where l.secret_hash = $1 and l.expires_at > $2 and u.enabled is not false""",
         secret_hash,
         now,
     )

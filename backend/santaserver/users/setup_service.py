@@ -15,6 +15,10 @@ from santaserver.unit_of_work import UnitOfWork
 from santaserver.users import login_repository, repository
 from santaserver.users import setup_repository as links
 from santaserver.users.account_schemas import SetupLink
+from santaserver.users.account_service import NO_LOCAL_LOGIN
+from santaserver.users.administrators import is_managed, lock_roles
+from santaserver.users.authority import check_not_above
+from santaserver.users.binding_repository import Holder, StoredRole, replace_roles
 from santaserver.users.bindings import bindings_of
 from santaserver.users.counted import count, too_many
 from santaserver.users.login_repository import Account
@@ -34,21 +38,23 @@ NOT_VALID = (
 )
 
 
-async def create_link(
-    work: UnitOfWork, user_id: int, public_url: str, actor: Actor, now: datetime
-) -> SetupLink:
+async def create_link(work: UnitOfWork, user_id: int, public_url: str, by: User, now: datetime) -> SetupLink:
     """Make a link with which a user chooses a password; an earlier one ends."""
+    await lock_roles(work.connection)
     row = await repository.find_user(work.connection, user_id)
     if row is None:
         raise NotFound("There is no such user")
     if row.kind == "service":
         raise Conflict("A service account has no password: create an API token for it")
-    if row.disabled_at is not None:
+    if not row.enabled:
         raise Conflict("The user is disabled: enable the user first")
+    if row.from_provider or row.from_scim:
+        raise Conflict(NO_LOCAL_LOGIN)
+    check_not_above(by, row)
     secret, expires_at = new_secret(), now + INVITATION
     await links.store_link(work.connection, user_id, hash_secret(secret), now, expires_at)
     after = {"username": row.username, "expires_at": audit.stamp(expires_at)}
-    work.audit(actor, now, "setup_link_created", ("user", str(user_id)), None, after)
+    work.audit(by.actor, now, "setup_link_created", ("user", str(user_id)), None, after)
     return SetupLink(url=link(public_url, secret), expires_at=expires_at)
 
 
@@ -80,7 +86,7 @@ async def use(
         hashed = await asyncio.to_thread(hash_password, setup.password)
     async with state.database.unit_of_work(discard, username, request) as work:
         connection = work.connection
-        await repository.lock_roles(connection)
+        await lock_roles(connection)
         if not await links.use_link(connection, hash_secret(setup.secret)):
             raise NotFound(NOT_VALID)
         if found.user_id is None:
@@ -110,12 +116,13 @@ async def _find(state: AppState, secret: str, request: RequestInfo, now: datetim
 
 
 async def _create_first(work: UnitOfWork, new: NewUser, now: datetime) -> None:
-    if await repository.is_managed(work.connection):
+    if await is_managed(work.connection):
         raise Conflict("There is an administrator already: log in, or ask one for an account")
     user_id = await repository.add_user(work.connection, new, now)
     if user_id is None:
         raise Conflict("There is already a user with this name: choose another one")
-    await repository.replace_roles(work.connection, user_id, [(Role.ADMIN, None)], None, now)
+    roles = [StoredRole(Role.ADMIN, None, None)]
+    await replace_roles(work.connection, Holder("user", user_id), roles, None, now)
     after = {
         "username": new.username,
         "display_name": new.display_name,
@@ -134,5 +141,4 @@ async def _set_password(work: UnitOfWork, user_id: int, username: str, hashed: s
 
 
 def _shown(account: Account) -> User:
-    bindings = bindings_of(account.roles, account.tags, account.tag_names)
-    return user_with(account.id, account.username, account.display_name, bindings)
+    return user_with(account.id, account.username, account.display_name, bindings_of(account.bindings))

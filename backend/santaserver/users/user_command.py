@@ -4,19 +4,18 @@ import argparse
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
-from santaserver import audit
 from santaserver.clock import system_clock
 from santaserver.current_user import Grant
 from santaserver.db import Connection, Database
 from santaserver.errors import NotFound
 from santaserver.outbox import discard
-from santaserver.permissions import Role
 from santaserver.preconditions import ANY
 from santaserver.settings import Settings
 from santaserver.unit_of_work import UnitOfWork
 from santaserver.users import account_service as service
 from santaserver.users import repository
 from santaserver.users.account_schemas import RoleGrant, UserCreate, UserUpdate
+from santaserver.users.administrators import lock_roles
 from santaserver.users.service import normalise_username
 
 PAGE = 500
@@ -54,7 +53,7 @@ async def _create(work: UnitOfWork, arguments: argparse.Namespace, password: str
         password=password or "",
         roles=_grants(arguments.role, arguments.tag),
     )
-    await service.create_user(work, wanted, audit.SYSTEM, system_clock())
+    await service.create_user(work, wanted, None, system_clock())
 
 
 async def _set_password(work: UnitOfWork, arguments: argparse.Namespace, password: str | None) -> None:
@@ -90,16 +89,15 @@ async def _revoke(work: UnitOfWork, arguments: argparse.Namespace, _: str | None
 async def _change_roles(
     work: UnitOfWork, username: str, change: Callable[[list[RoleGrant]], list[RoleGrant]]
 ) -> None:
-    await repository.lock_roles(work.connection)
+    await lock_roles(work.connection)
     row = await _find(work.connection, username)
-    pairs = zip(row.roles, row.tag_names, strict=True)
-    held = [RoleGrant(role=Role(role), tag=tag) for role, tag in pairs if role in set(Role)]
+    held = [RoleGrant(role=one.role, tag=one.tag_name) for one in row.own if one.permissions is not None]
     await _update(work, username, UserUpdate(roles=change(held)))
 
 
 async def _update(work: UnitOfWork, username: str, wanted: UserUpdate) -> None:
     row = await _find(work.connection, username)
-    await service.update_user(work, row.id, wanted, ANY, audit.SYSTEM, system_clock())
+    await service.update_user(work, row.id, wanted, ANY, None, system_clock())
 
 
 async def _find(connection: Connection, username: str) -> repository.UserRow:
@@ -112,7 +110,7 @@ async def _find(connection: Connection, username: str) -> repository.UserRow:
 def _grants(role: str | None, tags: Sequence[str | None] | None) -> list[RoleGrant]:
     if role is None:
         return []
-    return [RoleGrant(role=Role(role), tag=tag) for tag in tags or (None,)]
+    return [RoleGrant(role=role, tag=tag) for tag in tags or (None,)]
 
 
 def _shown(grant: Grant) -> str:

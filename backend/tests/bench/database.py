@@ -189,7 +189,7 @@ async def login(connection: asyncpg.Connection) -> str:
     token = secrets.token_urlsafe()
     await connection.execute(
         """with made as (
-             insert into app_user (username, display_name) values ('bench', 'Bench')
+             insert into app_user (username, name_key, display_name) values ('bench', 'bench', 'Bench')
              on conflict (username) do update set display_name = 'Bench' returning id),
            bound as (
              insert into binding (user_id, role, created_at) select id, 'admin', now() from made

@@ -76,8 +76,9 @@ def second(server: RunningServer) -> Iterator[httpx.Client]:
     """A client with another administrator's session."""
     execute(
         server.dsn,
-        "with made as (insert into app_user (username, display_name, password_hash, created_at) "
-        "select 'second', 'Second', password_hash, created_at from app_user where username = 'admin' "
+        "with made as (insert into app_user (username, name_key, display_name, password_hash, created_at) "
+        "select 'second', 'second', 'Second', password_hash, created_at from app_user "
+        "where username = 'admin' "
         "returning id) insert into binding (user_id, role, created_at) select id, 'admin', now() from made",
     )
     with server.client() as client:

@@ -166,8 +166,8 @@ def test_trying_a_password_on_many_accounts_slows_the_network_down(
 ) -> None:
     execute(
         server.dsn,
-        """insert into app_user (username, display_name, password_hash)
-           select 'user' || n, 'User', password_hash from app_user, generate_series(1, 40) n""",
+        """insert into app_user (username, name_key, display_name, password_hash)
+           select 'user' || n, 'user' || n, 'User', password_hash from app_user, generate_series(1, 40) n""",
     )
     server.clock.stop()
     found = [guess(anonymous, f"2001:db8::{number}", f"user{number}") for number in range(1, 41)]

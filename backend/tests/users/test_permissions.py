@@ -185,7 +185,11 @@ def test_a_role_that_is_not_known_grants_nothing(world: World) -> None:
     add_user(world.server.dsn, "future", "superuser")
     client = world.client("future")
     me = client.get("/api/v1/auth/me").json()
-    assert (me["role"], me["permissions"], me["roles"]) == (None, [], [{"role": "superuser", "tag": None}])
+    assert (me["role"], me["permissions"], me["roles"]) == (
+        None,
+        [],
+        [{"role": "superuser", "tag": None, "group": None}],
+    )
     response = client.get("/api/v1/rules")
     assert response.status_code == httpx.codes.FORBIDDEN
     assert "does not know the role superuser" in response.json()["detail"]
@@ -196,7 +200,7 @@ def test_a_role_that_is_not_known_grants_nothing(world: World) -> None:
 def test_a_user_is_told_what_is_permitted(world: World) -> None:
     me = world.client("operator-lab").get("/api/v1/auth/me").json()
     assert me["role"] == "operator"
-    assert me["roles"] == [{"role": "operator", "tag": "lab"}]
+    assert me["roles"] == [{"role": "operator", "tag": "lab", "group": None}]
     assert me["scopes"]["rule:write"] == ["lab"]
     assert "tag:write" not in me["permissions"]
     assert world.admin.get("/api/v1/auth/me").json()["permissions"] == [str(one) for one in Permission]

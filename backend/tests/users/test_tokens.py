@@ -11,7 +11,7 @@ import pytest
 
 from santaserver.permissions import Permission
 from santaserver.scope import EVERYWHERE, Scope
-from santaserver.tokens.limits import NEVER, is_allowed, known_permissions, narrowed, parse_network
+from santaserver.tokens.limits import NEVER, is_allowed, narrowed, parse_network, token_permissions
 from santaserver.tokens.secret import is_well_formed, new_token
 from tests.conftest import ADMIN
 from tests.support.postgres import execute, fetch, value
@@ -62,7 +62,7 @@ def test_what_a_token_reaches_is_what_it_and_its_owner_reach() -> None:
     assert narrowed(rule, lab, [3]) is None
     assert narrowed(user, EVERYWHERE, None) == EVERYWHERE
     assert narrowed(user, EVERYWHERE, [1]) is None
-    assert known_permissions(["rule:read", "rule:paint", *NEVER]) == {Permission.RULE_READ}
+    assert token_permissions(["rule:read", "rule:paint", *NEVER]) == {Permission.RULE_READ}
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,21 @@
 create table app_user (
   id bigint generated always as identity primary key,
   username text not null check (username = lower(username) and username <> ''),
+  name_key text not null unique check (name_key <> ''),
   display_name text not null,
   kind text not null default 'person' check (kind in ('person', 'service')),
   password_hash text,
   created_at timestamptz not null default now(),
   disabled_at timestamptz,
+  deprovisioned_at timestamptz,
+  enabled boolean not null generated always as (disabled_at is null and deprovisioned_at is null) stored,
   unique (username),
   check (kind = 'person' or password_hash is null)
 );
 comment on column app_user.kind is 'A service account has no password and no sessions: programs use its tokens.';
+comment on column app_user.name_key is 'What names that look alike have in common (names.py).';
+comment on column app_user.deprovisioned_at is 'When SCIM said that the person is not active; disabled_at is what people here say.';
+comment on column app_user.enabled is 'Who is not has no sessions and no tokens, and cannot log in.';
 
 create table user_session (
   id_hash bytea primary key check (octet_length(id_hash) = 32),
@@ -58,7 +64,7 @@ create trigger session_shortened after update of expires_at on user_session
 create trigger session_renewed after update of id_hash, authenticated_at, renew on user_session
   for each row execute function santaserver_session_changed();
 create trigger session_user_changed
-  after delete or update of username, display_name, password_hash, disabled_at on app_user
+  after delete or update of username, display_name, password_hash, disabled_at, deprovisioned_at on app_user
   for each row execute function santaserver_session_changed();
 
 create table setup_link (
@@ -110,6 +116,21 @@ create table user_identity (
   unique (authority, subject)
 );
 comment on column user_identity.authority is 'entra:TENANT, with the object id as subject; else an issuer';
+
+-- People whom SCIM has told of. Many of them never sign in.
+create table scim_user (
+  user_id bigint primary key references app_user on delete cascade,
+  user_name text not null check (user_name <> ''),
+  user_name_key text not null unique check (user_name_key <> ''),
+  external_id text unique check (external_id <> ''),
+  attributes jsonb not null default '{}' check (jsonb_typeof(attributes) = 'object'),
+  created_at timestamptz not null,
+  updated_at timestamptz not null
+);
+comment on column scim_user.user_name_key is 'userName without case: SCIM does not tell names apart by case.';
+comment on column scim_user.external_id is
+  'What the provider calls the person; the subject of user_identity for the same person. Never an e-mail address.';
+comment on column scim_user.attributes is 'What else SCIM has sent and is shown again: names, e-mail addresses.';
 
 -- Sign-ins that were begun: each is finished once, by the browser that began it.
 create table sign_in (
@@ -366,21 +387,81 @@ create unique index tag_live_name on tag (lower(name)) where removed_at is null;
 create trigger session_tag_changed after update of name, removed_at on tag
   for each statement execute function santaserver_session_changed();
 
+-- Groups of users. Those of claims and app roles have the members that sign-ins told of, those of SCIM the ones it sent.
+create table user_group (
+  id bigint generated always as identity primary key,
+  source text not null check (source in ('local', 'claim', 'app_role', 'scim')),
+  external_id text check (external_id <> ''),
+  name text not null check (name <> ''),
+  name_key text not null check (name_key <> ''),
+  description text not null default '',
+  created_at timestamptz not null,
+  created_by bigint references app_user on delete set null,
+  updated_at timestamptz not null,
+  unique (source, external_id),
+  unique (source, name_key),
+  check (case source when 'local' then external_id is null when 'scim' then true else external_id is not null end)
+);
+comment on column user_group.external_id is
+  'What a token calls it (a group id, or the value of an app role), or the externalId of SCIM.';
+
+create table user_group_member (
+  group_id bigint not null references user_group on delete cascade,
+  user_id bigint not null references app_user on delete cascade,
+  added_at timestamptz not null,
+  primary key (group_id, user_id)
+);
+create index user_group_member_user on user_group_member (user_id);
+create trigger session_group_member_changed after insert or delete or update on user_group_member
+  for each statement execute function santaserver_session_changed();
+
+-- Roles made here. Those that come with the program are in permissions.py.
+create table custom_role (
+  id bigint generated always as identity primary key,
+  name text not null check (name ~ '^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$'),
+  description text not null default '',
+  permissions text[] not null check (cardinality(permissions) > 0),
+  created_at timestamptz not null,
+  created_by bigint references app_user on delete set null,
+  updated_at timestamptz not null
+);
+create unique index custom_role_name on custom_role (lower(name));
+comment on column custom_role.permissions is 'One that this version does not know grants nothing.';
+create trigger session_custom_role_changed after update on custom_role
+  for each statement execute function santaserver_session_changed();
+
 create table binding (
   id bigint generated always as identity primary key,
-  user_id bigint not null references app_user on delete cascade,
-  role text not null check (role <> ''),
+  user_id bigint references app_user on delete cascade,
+  group_id bigint references user_group on delete cascade,
+  role text check (role <> ''),
+  custom_role_id bigint references custom_role on delete restrict,
   tag_id bigint references tag on delete cascade,
   created_at timestamptz not null,
   created_by bigint references app_user on delete set null,
   from_provider boolean not null default false,
-  unique nulls not distinct (user_id, role, tag_id)
+  check (num_nonnulls(user_id, group_id) = 1),
+  check (num_nonnulls(role, custom_role_id) = 1),
+  check (not from_provider or user_id is not null),
+  unique nulls not distinct (user_id, group_id, role, custom_role_id, tag_id)
 );
+comment on table binding is
+  'The roles of users and groups; tag_id limits one to what has this tag. An unknown role grants nothing.';
+comment on column binding.role is 'One of permissions.py.';
 comment on column binding.from_provider is 'Whether the identity provider gives it, and takes it, at each sign-in';
+create index binding_group on binding (group_id) where group_id is not null;
+create index binding_custom_role on binding (custom_role_id) where custom_role_id is not null;
 create index binding_tag on binding (tag_id) where tag_id is not null;
 create trigger session_binding_changed after insert or delete or update on binding
   for each statement execute function santaserver_session_changed();
-comment on table binding is 'The roles of users; tag_id limits one to what has this tag. Roles are defined in permissions.py; an unknown one grants nothing.';
+
+create view user_binding as
+select b.user_id, b.id, b.role, b.custom_role_id, b.tag_id, b.from_provider, null::bigint as group_id
+from binding b where b.user_id is not null
+union all
+select m.user_id, b.id, b.role, b.custom_role_id, b.tag_id, false, b.group_id
+from user_group_member m join binding b on b.group_id = m.group_id;
+comment on view user_binding is 'All roles of users: their own, and those of their groups.';
 
 create table tag_version (
   id bigint generated always as identity primary key,

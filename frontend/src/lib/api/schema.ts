@@ -2645,10 +2645,15 @@ export interface components {
             removable_media_policy?: components["schemas"]["MediaPolicyUpdate"] | null;
         };
         /**
-         * Grant
-         * @description A role of a user.
+         * HeldRole
+         * @description A role of a user, with where it comes from.
          */
-        Grant: {
+        HeldRole: {
+            /**
+             * Group
+             * @description The group whose role it is; null: the user's own
+             */
+            group?: string | null;
             /** Role */
             role: string;
             /**
@@ -3525,6 +3530,24 @@ export interface components {
             /** Use */
             use: string;
         };
+        /**
+         * OwnRole
+         * @description A role of a user's own.
+         */
+        OwnRole: {
+            /**
+             * From Provider
+             * @description Whether the identity provider gives it, and only it can take it
+             */
+            from_provider: boolean;
+            /** Role */
+            role: string;
+            /**
+             * Tag
+             * @description The tag it is limited to; null: it holds everywhere
+             */
+            tag: string | null;
+        };
         /** Page[AgentAudit] */
         Page_AgentAudit_: {
             /** Items */
@@ -4005,10 +4028,14 @@ export interface components {
         Role: "viewer" | "requester" | "approver" | "operator" | "admin" | "auditor";
         /**
          * RoleGrant
-         * @description A role to give to a user.
+         * @description A role to give to a user or a group.
          */
         RoleGrant: {
-            role: components["schemas"]["Role"];
+            /**
+             * Role
+             * @description The name of a role (`GET /roles`)
+             */
+            role: string;
             /**
              * Tag
              * @description Limits the role to what has this tag; null: it holds everywhere
@@ -5520,7 +5547,7 @@ export interface components {
             /** @description The strongest of the roles; null without one */
             role: components["schemas"]["Role"] | null;
             /** Roles */
-            roles: components["schemas"]["Grant"][];
+            roles: components["schemas"]["HeldRole"][];
             /**
              * Scopes
              * @description The permissions that hold only for some tags, with the names of these tags
@@ -5541,6 +5568,11 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
+            /**
+             * Deprovisioned
+             * @description Whether SCIM says that this person is not active
+             */
+            deprovisioned: boolean;
             /** Disabled */
             disabled: boolean;
             /** Display Name */
@@ -5550,6 +5582,8 @@ export interface components {
              * @description For `If-Match`; also another password is another version
              */
             etag: string;
+            /** Groups */
+            groups: string[];
             /**
              * Has Password
              * @description Without one there is nothing to log in with, except elsewhere
@@ -5562,13 +5596,27 @@ export interface components {
              * @enum {string}
              */
             kind: "person" | "service";
-            /** Roles */
-            roles: components["schemas"]["Grant"][];
+            /**
+             * Roles
+             * @description The user's own roles; those of groups come on top of them
+             */
+            roles: components["schemas"]["OwnRole"][];
             /**
              * Setup Until
              * @description When the setup link of the user ends; null: no link
              */
             setup_until: string | null;
+            /**
+             * Signed In At
+             * @description The last sign-in through the identity provider; null: never
+             */
+            signed_in_at: string | null;
+            /**
+             * Source
+             * @description Where the account comes from: made here, by a sign-in at the identity provider, by SCIM
+             * @enum {string}
+             */
+            source: "local" | "provider" | "scim";
             /** Username */
             username: string;
         };

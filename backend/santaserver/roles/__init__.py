@@ -1,0 +1,1 @@
+"""Roles that are made here, beside those that come with the program."""
