@@ -129,7 +129,7 @@ async def _fleet(work: UnitOfWork, settings: Settings, secret: str | None, now: 
         return nullcontext(connection)
 
     enrollment = await authorize(acquired, EnrollmentCache(CacheMemory()), proof, False, now)
-    signer = CursorSigner(settings.security.secret_key)
+    signer = CursorSigner(settings.secret_keys)
     return SyncContext(connection, work, SyncCaches(), signer, enrollment, now)
 
 

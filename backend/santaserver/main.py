@@ -98,7 +98,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         clock=clock,
         bus=Bus(wall=clock),
         caches=SyncCaches(memory),
-        signer=CursorSigner(settings.security.secret_key),
+        signer=CursorSigner(settings.secret_keys),
         sessions=(known := Sessions(database, Lifetime.of(settings.security), memory)),
         tokens=Tokens(database, known.watch, memory),
         enrollments=EnrollmentCache(memory),

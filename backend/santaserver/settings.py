@@ -18,13 +18,16 @@ from santaserver.database_address import canonical, check_server
 from santaserver.ed25519 import seed_of
 from santaserver.identity_checks import IdentityValues, group_roles_of, identity_errors
 from santaserver.redaction import of_address
-from santaserver.weak_secrets import is_known_default, is_loopback, password_of, weakness
+from santaserver.secret_key_checks import DEVELOPMENT_KEY, secret_key_errors
+from santaserver.secret_keys import SecretKeys, previous_keys
+from santaserver.weak_secrets import is_known_default, is_loopback, password_of
 
 IGNORED_VARIABLES = ("NGINX_USER", "SUPERVISOR_USER")
 """Variables of the earlier set-up: accepted, without effect, named once in the log."""
 
 SECRET_VARIABLES = (
     "SECRET_KEY",
+    "SECRET_KEY_PREVIOUS",
     "POSTGRES_PASSWORD",
     "DATABASE_URL",
     "DATABASE_DIRECT_URL",
@@ -32,9 +35,6 @@ SECRET_VARIABLES = (
     "AUDIT_KEY",
 )
 """Each may instead be given as NAME_FILE with the path of a file that holds the value."""
-
-MIN_SECRET_LENGTH = 32
-DEVELOPMENT_KEY = "development-only-key-never-used-in-production"
 
 
 class _Area(BaseModel):
@@ -125,9 +125,11 @@ class SecuritySettings(_Area):
     """Secrets, sessions and enrollment."""
 
     secret_key: str = Field("", alias="SECRET_KEY", repr=False)
-    """Signs sync cursors, XSRF tokens and device cookies; at least 32 characters, the same for every worker
-    and replica.
+    """From it all keys are derived (secret_keys.py): those of sync cursors, XSRF tokens and device cookies;
+    at least 32 characters, the same for every worker and replica.
     """
+    secret_key_previous: str = Field("", alias="SECRET_KEY_PREVIOUS", repr=False)
+    """The keys before it, one a line: what they signed or encrypted is still accepted."""
     require_enrollment: bool | None = Field(None, alias="REQUIRE_ENROLLMENT")
     """Whether a Mac must show an enrollment secret. Default: in production."""
     session_hours: int = Field(12, alias="SESSION_HOURS", ge=1, le=24 * 30)
@@ -280,7 +282,13 @@ class Settings:
     def secrets(self) -> frozenset[str]:
         """The values to keep out of logs; well-known default values are not secrets."""
         values = {self.security.secret_key, self.identity.client_secret, *self.audit.key.splitlines()[1:-1]}
+        values |= set(previous_keys(self.security.secret_key_previous))
         return self.database.secrets | {value for value in values if not is_known_default(value)}
+
+    @property
+    def secret_keys(self) -> SecretKeys:
+        """The keys that sign and encrypt, by purpose; those before the last rotation are accepted."""
+        return SecretKeys(self.security.secret_key, previous_keys(self.security.secret_key_previous))
 
     @property
     def audit_origin(self) -> str:
@@ -379,17 +387,8 @@ def _sentence(detail: ErrorDetails) -> str:
 
 def _production_errors(settings: Settings) -> list[str]:
     errors = []
-    key = settings.security.secret_key
-    if not key:
-        errors.append("SECRET_KEY is missing: set 32 or more random characters (or SECRET_KEY_FILE)")
-    elif is_known_default(key) or key == DEVELOPMENT_KEY:
-        errors.append("SECRET_KEY is a known default: set 32 or more random characters")
-    elif len(key) < MIN_SECRET_LENGTH:
-        errors.append(f"SECRET_KEY has {len(key)} characters: {MIN_SECRET_LENGTH} or more are needed")
-    elif weak := weakness(key):
-        errors.append(
-            f"SECRET_KEY {weak}: set 32 or more random characters, for example from openssl rand -hex 32"
-        )
+    previous = previous_keys(settings.security.secret_key_previous)
+    errors += secret_key_errors(settings.security.secret_key, previous)
     errors += _password_problems(settings.database)
     public_url = settings.server.public_url
     if public_url.lower().startswith("http:") and not is_loopback(public_url):

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from santaserver.settings import DEVELOPMENT_KEY, Settings, SettingsError, load
+from santaserver.secret_key_checks import DEVELOPMENT_KEY
+from santaserver.settings import Settings, SettingsError, load
 
 KEY = "kz7dQ2mWp0xVb4Nc9sLf6tRy1hGj8uEa"
+OLDER_KEY = "5c1b8e0f7a2d4936b1c5e8f02a7d9346"
 PRODUCTION = {"ENVIRONMENT": "production", "SECRET_KEY": KEY, "POSTGRES_PASSWORD": "long and random"}
 PROVIDER = {
     "OIDC_ISSUER": "https://id.example.com",
@@ -49,6 +51,11 @@ def test_production_names_everything_that_is_missing_at_once() -> None:
         ({"SECRET_KEY": "correct horse battery" * 3}, "repeats"),
         ({"SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz"}, "sequence"),
         ({"SECRET_KEY": "please-ChangeMe-before-you-use-this-key"}, "known default"),
+        ({"SECRET_KEY_PREVIOUS": "changeme"}, "SECRET_KEY_PREVIOUS is a known default"),
+        ({"SECRET_KEY_PREVIOUS": DEVELOPMENT_KEY}, "SECRET_KEY_PREVIOUS is a known default"),
+        ({"SECRET_KEY_PREVIOUS": "short but random"}, "SECRET_KEY_PREVIOUS has 16 characters"),
+        ({"SECRET_KEY_PREVIOUS": f"{OLDER_KEY}\n{'a' * 40}"}, "SECRET_KEY_PREVIOUS, line 2, has only 1"),
+        ({"SECRET_KEY_PREVIOUS": KEY}, "SECRET_KEY_PREVIOUS is the same as SECRET_KEY"),
         ({"DATABASE_URL": "postgresql://u:Postgres@db/x"}, "DATABASE_URL"),
         ({"DATABASE_URL": "postgresql://u:chang%65me@db/x"}, "DATABASE_URL"),
         ({"DATABASE_URL": "postgresql://db/x?user=u&password=santa"}, "DATABASE_URL"),
@@ -125,5 +132,7 @@ def test_variables_of_the_earlier_set_up_are_noted() -> None:
 
 
 def test_secrets_do_not_show_in_a_representation() -> None:
-    assert KEY not in repr(load({"SECRET_KEY": KEY}))
+    shown = repr(load({"SECRET_KEY": KEY, "SECRET_KEY_PREVIOUS": OLDER_KEY}))
+    assert KEY not in shown
+    assert OLDER_KEY not in shown
     assert isinstance(Settings(), Settings)

@@ -159,6 +159,7 @@ const MADE_UP: &[&str] = &[
     "POSTGRES_USER",
     "PUBLIC_URL",
     "SECRET_KEY",
+    "SECRET_KEY_PREVIOUS",
     "UVICORN_UDS",
 ];
 

@@ -2,12 +2,14 @@
 
 import base64
 import binascii
-import hashlib
 import hmac
 import json
 from dataclasses import astuple, dataclass
 
+from santaserver.secret_keys import SecretKeys
+
 TAG_BYTES = 16
+PURPOSE = "rule cursor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +22,17 @@ class Cursor:
 
 
 class CursorSigner:
-    """Writes and reads cursors with one key."""
+    """Writes cursors with the present key; reads those of the keys before it too."""
 
-    def __init__(self, secret: str) -> None:
-        """Derive the key from the server's secret; all workers share it."""
-        self._key = hashlib.sha256(b"santaserver rule cursor\0" + secret.encode()).digest()
+    def __init__(self, keys: SecretKeys) -> None:
+        """Derive the keys from the server's secrets; all workers share them."""
+        self._key = keys.current(PURPOSE)
+        self._accepted = keys.accepted(PURPOSE)
 
     def encode(self, cursor: Cursor) -> str:
         """Return the text for the client, which hands it back unread."""
         content = json.dumps(astuple(cursor), separators=(",", ":")).encode()
-        return base64.urlsafe_b64encode(self._tag(content) + content).decode()
+        return base64.urlsafe_b64encode(_tag(self._key, content) + content).decode()
 
     def decode(self, text: str) -> Cursor | None:
         """Return the cursor, or None when this server did not write it."""
@@ -38,9 +41,10 @@ class CursorSigner:
         except (ValueError, binascii.Error):
             return None
         tag, content = signed[:TAG_BYTES], signed[TAG_BYTES:]
-        if not hmac.compare_digest(tag, self._tag(content)):
+        if not any(hmac.compare_digest(tag, _tag(key, content)) for key in self._accepted):
             return None
         return Cursor(*json.loads(content))
 
-    def _tag(self, content: bytes) -> bytes:
-        return hmac.digest(self._key, content, "sha256")[:TAG_BYTES]
+
+def _tag(key: bytes, content: bytes) -> bytes:
+    return hmac.digest(key, content, "sha256")[:TAG_BYTES]

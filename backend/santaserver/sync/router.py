@@ -7,8 +7,6 @@ Bare ASGI: the stages are most of what a server does, and what the REST interfac
 endpoints would cost each of them a fifth of its time.
 """
 
-import hashlib
-import hmac
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -214,8 +212,7 @@ async def _plain(call: Call, sent: bytes, encoding: str, limit: int, hold: Reser
 
 def _token(call: Call) -> Fields:
     """Return a token for a client that got a 403 from an intermediary; none is ever required."""
-    key = call.state.settings.security.secret_key.encode()
-    token = hmac.new(key, b"xsrf\0" + call.machine_id.encode(), hashlib.sha256).hexdigest()
+    token = call.state.settings.secret_keys.sign("xsrf", call.machine_id.encode()).hex()
     return [
         (b"content-type", b"application/json"),
         (b"x-xsrf-token", token.encode()),

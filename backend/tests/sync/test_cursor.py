@@ -5,9 +5,10 @@ import base64
 from hypothesis import given
 from hypothesis import strategies as st
 
+from santaserver.secret_keys import SecretKeys
 from santaserver.sync.cursor import Cursor, CursorSigner
 
-SIGNER = CursorSigner("k" * 32)
+SIGNER = CursorSigner(SecretKeys("k" * 32))
 CURSOR = Cursor(5, 1000)
 
 
@@ -29,4 +30,10 @@ def test_a_changed_cursor_is_refused(position: int, flip: int) -> None:
 
 
 def test_another_servers_cursor_is_refused() -> None:
-    assert CursorSigner("j" * 32).decode(SIGNER.encode(CURSOR)) is None
+    assert CursorSigner(SecretKeys("j" * 32)).decode(SIGNER.encode(CURSOR)) is None
+
+
+def test_a_cursor_of_the_key_before_the_rotation_is_read_and_none_is_written_with_it() -> None:
+    rotated = CursorSigner(SecretKeys("j" * 32, ["k" * 32]))
+    assert rotated.decode(SIGNER.encode(CURSOR)) == CURSOR
+    assert SIGNER.decode(rotated.encode(CURSOR)) is None
