@@ -10,7 +10,7 @@ from santaserver.db import Connection
 from santaserver.enrollment.credentials import shown_as
 from santaserver.explain.delivery import setting_gaps, why_not_sent, why_replaced
 from santaserver.machines import notices, repository
-from santaserver.machines.repository import CONFLICT_SHOWN, MachineRow
+from santaserver.machines.repository import MachineRow
 from santaserver.machines.schemas import (
     BoundEnrollment,
     Client,
@@ -26,6 +26,7 @@ from santaserver.machines.schemas import (
     UndeliveredRules,
     UndeliveredSetting,
 )
+from santaserver.machines.sync_state import CONFLICT_SHOWN
 from santaserver.machines.undelivered_repository import undelivered_rules
 from santaserver.policy import rule_sets
 from santaserver.policy.capabilities import Capabilities, client_name

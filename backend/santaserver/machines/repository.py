@@ -7,28 +7,12 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from santaserver.db import Connection
-from santaserver.machines.overdue import overdue
+from santaserver.machines.sync_state import SYNC_STATE
 from santaserver.paging import like_pattern
 from santaserver.reads import Row
 from santaserver.scope import Scope, machine_in
 
-CONFLICT_SHOWN = timedelta(hours=24)
-"""How long a machine id that two serial numbers used counts as drifted."""
-
 REFUSAL_SHOWN = timedelta(days=7)
-
-SYNC_STATE = f"""case
-  when m.retired_at is not null then 'retired'
-  when y.last_postflight_at is null then 'never'
-  when {overdue("$1::timestamptz")} then 'overdue'
-  when y.drift_suppressed
-    or m.identity_conflict_at > $1::timestamptz - interval '{CONFLICT_SHOWN.total_seconds():.0f} seconds'
-    then 'drifted'
-  when y.acked_seq is null or y.acked_seq < (select seq from policy_head)
-    or y.membership_fingerprint is null -- its layers are looked up at its next preflight
-    or y.pending_kind in ('clean', 'clean_all') then 'pending'
-  else 'in_sync' end"""  # noqa: S608 - constants
-"""The sync state of machine `m` with its progress `y` at the time $1; the first that holds."""
 
 REFUSED_AT = f"""case
   when m.refused_at > $1::timestamptz - interval '{REFUSAL_SHOWN.total_seconds():.0f} seconds'

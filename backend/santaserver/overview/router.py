@@ -3,7 +3,7 @@
 from fastapi import Response
 
 from santaserver.authorization import require
-from santaserver.deps import CurrentUser, NowDep, StateDep
+from santaserver.deps import CurrentUser, StateDep
 from santaserver.errors import Forbidden, Unauthorized, responses
 from santaserver.overview import service
 from santaserver.overview.schemas import Overview
@@ -13,12 +13,12 @@ router = AreaRouter(prefix="/overview", tags=["overview"], responses=responses(U
 
 
 @router.get("", dependencies=[require("overview:read")], response_model=Overview)
-async def get_overview(state: StateDep, user: CurrentUser, now: NowDep) -> Response:
+async def get_overview(state: StateDep, user: CurrentUser) -> Response:
     """Count machines, rules and the events of the last 24 hours."""
 
     async def count() -> Overview:
         async with state.database.read(user.id) as connection:
-            return await service.get_overview(connection, now)
+            return await service.get_overview(connection, state.clock())
 
-    overview = await state.overview.at(now, count)
+    overview = await state.overview.read(count)
     return Response(overview.model_dump_json(), media_type="application/json")

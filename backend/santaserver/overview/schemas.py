@@ -54,7 +54,8 @@ class Overview(BaseModel):
     """The state of the fleet in numbers."""
 
     counted_at: datetime = Field(
-        description="A fleet of 1,000 machines or more is counted every few seconds, not for each request"
+        description="A fleet of 1,000 machines or more is not counted for each request: the numbers are at "
+        "most one second old for every 10,000 machines, and never more than 30 seconds"
     )
     machines: MachineNumbers
     rules: RuleNumbers

@@ -144,11 +144,11 @@ def test_one_list_counts_while_the_others_use_the_old_numbers() -> None:
     fleet = FleetProgress(CacheMemory())
     found = fleet.learn(([[1, 80_000], [7, 3]], [[1, 4, 5]], None), 100.0)
     assert found == {1: LayerProgress(80_000, [4], [5]), 7: LayerProgress(3, [], [])}
-    assert fleet.known(101.0) == found
-    assert fleet.known(101.7) == {}, "the first who finds them old counts"
-    assert fleet.known(101.8) == found
-    assert fleet.known(102.8) == {}, "whoever counted has failed"
-    assert fleet.known(110.0) == {}
+    assert fleet.known(107.0) == found
+    assert fleet.known(108.1) == {}, "the first who finds them old counts"
+    assert fleet.known(108.2) == found
+    assert fleet.known(109.2) == {}, "whoever counted has failed"
+    assert fleet.known(120.0) == {}
     small = FleetProgress(CacheMemory())
     assert small.learn(([[1, 999]], None, 900), 100.0) == {1: LayerProgress(999, [], [])}
     assert small.known(100.0) == {}

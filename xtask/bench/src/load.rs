@@ -105,6 +105,8 @@ pub(crate) struct Heard {
     pub(crate) mean: f64,
     /// Messages that said that others were lost.
     pub(crate) lagged: f64,
+    /// What all pages read again, a second.
+    pub(crate) reads: f64,
 }
 
 /// Connections that are kept idle, or the canned backend; ended when dropped.
@@ -385,7 +387,12 @@ impl Consoles {
         let figure = |name: &str| {
             result[name].as_f64().with_context(|| format!("the load generator names no {name}"))
         };
-        Ok(Heard { largest: figure("largest")?, mean: figure("mean")?, lagged: figure("lagged")? })
+        Ok(Heard {
+            largest: figure("largest")?,
+            mean: figure("mean")?,
+            lagged: figure("lagged")?,
+            reads: figure("reads")? / figure("seconds")?,
+        })
     }
 }
 

@@ -96,6 +96,8 @@ pub(crate) struct Consoles {
     pub(crate) messages: u64,
     /// Those that said that others were lost.
     pub(crate) lagged: u64,
+    /// What pages read again because of news.
+    pub(crate) reads: u64,
     /// Bytes a second of the page that heard most.
     pub(crate) largest: f64,
     /// Bytes a second of a page on average.

@@ -313,6 +313,8 @@ comment on column machine.deleted_at is 'since when it is not shown either; its 
 create index machine_hostname on machine (hostname, id);
 create index machine_enrollment on machine (enrollment_id);
 create index machine_retired on machine (hostname, id) where retired_at is not null;
+create index machine_mode on machine (client_mode) where retired_at is null;
+create index machine_conflict on machine (identity_conflict_at) where identity_conflict_at is not null;
 
 create table machine_serial (
   machine_id bigint not null references machine on delete cascade,

@@ -3479,7 +3479,7 @@ export interface components {
             /**
              * Counted At
              * Format: date-time
-             * @description A fleet of 1,000 machines or more is counted every few seconds, not for each request
+             * @description A fleet of 1,000 machines or more is not counted for each request: the numbers are at most one second old for every 10,000 machines, and never more than 30 seconds
              */
             counted_at: string;
             events: components["schemas"]["EventNumbers"];

@@ -67,6 +67,27 @@ describe('the live connection', () => {
     expect(heard).toEqual(['hello', 'hello']);
   });
 
+  it('has pages read less often while many machines sync', () => {
+    const syncs = (machines: number) =>
+      newest().say({
+        ...hello,
+        type: 'syncs',
+        machines,
+        started: 0,
+        finished: 0,
+        refused: 0,
+        changed: 1,
+        kinds: {},
+      });
+    newest().say(hello);
+    expect(live.pause(2000)).toBe(2000);
+    syncs(166);
+    expect(live.pause(2000)).toBe(10_000);
+    expect(live.pause(30_000)).toBe(30_000);
+    syncs(49);
+    expect(live.pause(2000)).toBe(2000);
+  });
+
   it('begins with what was told since the pages began to read', () => {
     live.stop();
     live.on(() => undefined, Date.now() - 3000);

@@ -11,6 +11,10 @@ export type LiveStatus = 'off' | 'connecting' | 'open' | 'waiting';
 const SLACK = 1000;
 /** Messages that are kept for pages. */
 const KEPT = 200;
+/** Machines that sync within a second from which on pages read less often: those of a fleet of some 30,000. */
+const MANY = 50;
+/** Milliseconds between two reads of a page then. */
+const RARELY = 10_000;
 
 /** `replayed`: it was told while the listener's page was being read, and may be in it already. */
 type Listener = (message: LiveMessage, replayed: boolean) => void;
@@ -47,6 +51,8 @@ export class Live {
   /** What the server was told on this connection. */
   #told: Shown | null = null;
   #tellLater = false;
+  /** Machines that synced within the last second that was told of. */
+  #machines = 0;
 
   constructor(options: LiveOptions) {
     this.#options = options;
@@ -81,6 +87,11 @@ export class Live {
       this.#shown = this.#shown.filter((other) => other !== shown);
       this.#changed();
     };
+  }
+
+  /** How many milliseconds a page waits until it reads again because of news: longer while many machines sync. */
+  pause(milliseconds: number): number {
+    return this.#machines < MANY ? milliseconds : Math.max(milliseconds, RARELY);
   }
 
   /** Connects, and stays connected until `stop`. */
@@ -185,6 +196,7 @@ export class Live {
 
   #tell(message: LiveMessage): void {
     if (message.type !== 'hello') this.#keep(message);
+    if (message.type === 'syncs') this.#machines = message.machines;
     for (const listener of this.#listeners) listener(message, false);
   }
 

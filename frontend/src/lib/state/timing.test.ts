@@ -20,6 +20,22 @@ describe('throttled', () => {
     expect(action).toHaveBeenCalledTimes(3);
   });
 
+  it('may run less often at times', () => {
+    const action = vi.fn();
+    let pause = 100;
+    const call = throttled(action, () => pause);
+    call();
+    pause = 500; // counts from the next run on
+    call();
+    vi.advanceTimersByTime(100);
+    expect(action).toHaveBeenCalledTimes(2);
+    call();
+    vi.advanceTimersByTime(499);
+    expect(action).toHaveBeenCalledTimes(2);
+    vi.advanceTimersByTime(1);
+    expect(action).toHaveBeenCalledTimes(3);
+  });
+
   it('does nothing more once cancelled', () => {
     const action = vi.fn();
     const call = throttled(action, 100);

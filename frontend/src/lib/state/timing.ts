@@ -15,17 +15,23 @@ interface Throttled {
   cancel: () => void;
 }
 
-/** Runs `action` at once, then at most every `milliseconds` while calls keep coming; the last call is never lost. */
-export function throttled(action: () => void, milliseconds: number): Throttled {
+/**
+ * Runs `action` at once, then at most every `milliseconds` while calls keep coming; the last call is never lost. A
+ * function is asked for them after each run.
+ */
+export function throttled(action: () => void, milliseconds: number | (() => number)): Throttled {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let again = false;
   const run = () => {
     action();
     again = false;
-    timer = setTimeout(() => {
-      timer = undefined;
-      if (again) run();
-    }, milliseconds);
+    timer = setTimeout(
+      () => {
+        timer = undefined;
+        if (again) run();
+      },
+      typeof milliseconds === 'number' ? milliseconds : milliseconds(),
+    );
   };
   const call = () => {
     if (timer === undefined) run();

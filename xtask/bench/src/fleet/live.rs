@@ -26,6 +26,7 @@ const DATABASE: Metric = Metric { name: "PostgreSQL CPU", unit: "% of a core", c
 const PROXY: Metric = Metric { name: "proxy CPU", unit: "% of a core", compared: true };
 const LARGEST: Metric = Metric { name: "largest page", unit: "kB/s", compared: false };
 const MEAN: Metric = Metric { name: "page on average", unit: "kB/s", compared: false };
+const READS: Metric = Metric { name: "reads of the pages", unit: "1/s", compared: false };
 const LAGGED: Metric = Metric { name: "told of a loss", unit: "pages", compared: false };
 const IMPORT: Metric = Metric { name: "import", unit: "s", compared: false };
 
@@ -46,6 +47,7 @@ pub(crate) fn live(bench: &mut Bench) -> Result<Outcome> {
             sample.extend([
                 (LARGEST, heard.largest / 1e3),
                 (MEAN, heard.mean / 1e3),
+                (READS, heard.reads),
                 (LAGGED, heard.lagged),
             ]);
         }

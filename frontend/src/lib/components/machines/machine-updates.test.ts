@@ -146,4 +146,20 @@ describe('updates of a list of machines', () => {
     expect(list.refresh).toHaveBeenCalledTimes(2 * reads);
     updates.stop();
   });
+
+  it('repeats a search more rarely the longer it takes the server', async () => {
+    const { list, updates } = setUp(false);
+    list.refresh.mockImplementation(() => new Promise((done) => setTimeout(done, 120)));
+    updates.hear(syncs(1));
+    await vi.advanceTimersByTimeAsync(9999);
+    updates.hear(syncs(1));
+    await vi.advanceTimersByTimeAsync(1);
+    expect(list.refresh).toHaveBeenCalledTimes(2);
+    updates.hear(syncs(1));
+    await vi.advanceTimersByTimeAsync(23_999); // 200 times 120 ms
+    expect(list.refresh).toHaveBeenCalledTimes(2);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(list.refresh).toHaveBeenCalledTimes(3);
+    updates.stop();
+  });
 });

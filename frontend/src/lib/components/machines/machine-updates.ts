@@ -26,6 +26,10 @@ const FEW = 5;
 const EVERY = 1000;
 /** Milliseconds between two reads of a list because of machines that it does not show: one may belong to it now. */
 const SELDOM = 10_000;
+/** The pause after a read of such a list is at least so many times as long as the read before. */
+const PAUSE = 200;
+/** Milliseconds of the longest pause. */
+const LONGEST = 60_000;
 
 interface MachineUpdates {
   hear: (message: LiveMessage) => void;
@@ -50,7 +54,18 @@ export function machineUpdates({ list, complete, read }: Options): MachineUpdate
     else for (const id of ids) void readOne(id);
   }, EVERY);
 
-  const others = throttled(() => void list().refresh(), SELDOM);
+  /** How long the server took to find the machines of the list: a search in a large fleet costs it much. */
+  let took = 0;
+  async function search() {
+    const begun = performance.now();
+    await list().refresh();
+    took = performance.now() - begun;
+  }
+
+  const others = throttled(
+    () => void search(),
+    () => Math.min(Math.max(SELDOM, PAUSE * took), LONGEST),
+  );
 
   /** Whether a machine that is not shown belongs below the rows shown; in a filtered list only the server knows. */
   function isFurtherDown(hostname: string): boolean {
