@@ -67,16 +67,18 @@ def migrate(_: argparse.Namespace) -> int:
     """Migrate the database to this version's schema."""
     from santaserver.migrations import HEAD, runner  # noqa: PLC0415
     from santaserver.migrations.files import MigrationError  # noqa: PLC0415
+    from santaserver.postgres.failures import hint  # noqa: PLC0415
 
     settings = _settings()
     try:
-        outcome = asyncio.run(runner.migrate(settings.database.direct_dsn))
+        database = settings.database
+        server = database.direct_dsn if database.owner_url else None
+        outcome = asyncio.run(runner.migrate(database.owner_url or database.direct_dsn, server))
     except MigrationError as error:
         log.error("the database was not migrated: %s", error)  # noqa: TRY400 - the message is the whole story
         return EX_FAILED
     except Exception as error:
-        cause = f"{error.__class__.__name__}: {_first_line(error)}"
-        log.error("the database was not migrated: %s", cause)  # noqa: TRY400 - one line is enough
+        log.error("the database was not migrated: %s", hint(error))  # noqa: TRY400 - one line is enough
         log.debug("migration failed", exc_info=error)
         return EX_FAILED
     log.info("database schema %04d: %s", HEAD, outcome.value)
@@ -401,15 +403,11 @@ def _settings() -> Settings:
         settings = load(os.environ)
     except SettingsError as error:
         logs.configure("info")
-        lines = Redactor()("\n".join(f"  - {error}" for error in error.errors))
+        lines = Redactor()("\n".join(f"  - {one}" for one in error.errors))
         sys.stderr.write(f"SantaServer cannot start, the configuration is invalid:\n{lines}\n")
         raise SystemExit(EX_CONFIG) from error
     logs.configure(settings.server.log_level, settings.secrets)
     return settings
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

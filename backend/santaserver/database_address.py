@@ -5,13 +5,17 @@ quote it, and come later.
 """
 
 import re
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qs, unquote, unquote_to_bytes, urlsplit
+
+from santaserver.weak_secrets import is_loopback
 
 SCHEMES = re.compile(r"postgres(ql)?(\+asyncpg)?")
 HOST = re.compile(r"(\[[0-9A-Fa-f:.]+(%25[\w.-]+)?\]|[\w.-]*|%2[Ff][^:]*)(:(\d*))?")
 PARAMETER = re.compile(r"[a-z_][a-z0-9_.]*")
 PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 SSL_MODES = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
+FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+"""Parameters with the path of a file."""
 LARGEST_PORT = 65_535
 
 ENCODE = (
@@ -44,6 +48,19 @@ def canonical(url: str) -> str:
     if question:
         _check_parameters(query)
     return f"postgresql://{rest}"
+
+
+def files_of(url: str) -> dict[str, str]:
+    """Return the files that an address names, by parameter; the last of each counts."""
+    found = parse_qs(urlsplit(url).query)
+    return {name: found[name][-1] for name in FILES if name in found}
+
+
+def crosses_network(url: str) -> bool:
+    """Tell whether an address leads to another machine, as far as it shows."""
+    parts = urlsplit(url)
+    hosts = unquote(parts.netloc.rpartition("@")[2]).split(",") + parse_qs(parts.query).get("host", [])
+    return any(host and not host.startswith("/") and not is_loopback(f"//{host}") for host in hosts)
 
 
 def _check_text(rest: str) -> None:

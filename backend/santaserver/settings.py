@@ -4,7 +4,7 @@
 errors are collected and reported together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from santaserver.confirmation import Limit, parse_limit
-from santaserver.database_address import canonical, check_server
+from santaserver.database_address import canonical, check_server, crosses_network, files_of
 from santaserver.ed25519 import seed_of
 from santaserver.identity_checks import IdentityValues, group_roles_of, identity_errors
 from santaserver.redaction import of_address
@@ -31,6 +31,7 @@ SECRET_VARIABLES = (
     "POSTGRES_PASSWORD",
     "DATABASE_URL",
     "DATABASE_DIRECT_URL",
+    "DATABASE_OWNER_URL",
     "CLIENT_SECRET",
     "AUDIT_KEY",
 )
@@ -63,9 +64,24 @@ class DatabaseSettings(_Area):
     """PostgreSQL itself, for migrations and LISTEN, where the address above leads to a pooler in transaction
     mode, such as PgBouncer. Default: no pooler.
     """
+    owner_url: Annotated[str, AfterValidator(_address)] = Field("", alias="DATABASE_OWNER_URL", repr=False)
+    """PostgreSQL itself, as the role that owns the schema, for migrations only: the role of the address above
+    then neither makes nor drops tables, and only appends to the audit log. Default: one role for all.
+    """
     url_file: str = Field("", alias="DATABASE_URL_FILE")
     direct_url_file: str = Field("", alias="DATABASE_DIRECT_URL_FILE")
+    owner_url_file: str = Field("", alias="DATABASE_OWNER_URL_FILE")
     password_file: str = Field("", alias="POSTGRES_PASSWORD_FILE")
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The addresses that are set, by the names of their variables."""
+        set_ = {
+            "DATABASE_URL": self.url,
+            "DATABASE_DIRECT_URL": self.direct_url,
+            "DATABASE_OWNER_URL": self.owner_url,
+        }
+        return {name: url for name, url in set_.items() if url}
 
     @property
     def secret_files(self) -> tuple[str, ...]:
@@ -73,6 +89,7 @@ class DatabaseSettings(_Area):
         files = (
             ("DATABASE_URL_FILE", self.url_file),
             ("DATABASE_DIRECT_URL_FILE", self.direct_url_file),
+            ("DATABASE_OWNER_URL_FILE", self.owner_url_file),
             ("POSTGRES_PASSWORD_FILE", self.password_file),
         )
         return tuple(name for name, path in files if path)
@@ -80,7 +97,12 @@ class DatabaseSettings(_Area):
     @property
     def secrets(self) -> frozenset[str]:
         """The values to keep out of logs; well-known default values are not secrets."""
-        values = {self.password, *of_address(self.url), *of_address(self.direct_url)}
+        values = {
+            self.password,
+            *of_address(self.url),
+            *of_address(self.direct_url),
+            *of_address(self.owner_url),
+        }
         return frozenset(value for value in values if not is_known_default(value))
 
     def reread(self) -> "DatabaseSettings":
@@ -314,7 +336,8 @@ class Settings:
     @property
     def cautions(self) -> tuple[str, ...]:
         """Warnings about valid settings with surprising effects, logged once at the start."""
-        return () if self.server.public_url else (NO_PUBLIC_URL,)
+        unset = () if self.server.public_url else (NO_PUBLIC_URL,)
+        return (*unset, *_unverified(self.database))
 
 
 class SettingsError(Exception):
@@ -343,6 +366,7 @@ def load(environ: Mapping[str, str]) -> Settings:
             f"{name} is obsolete and has no effect" for name in IGNORED_VARIABLES if name in environ
         ),
     )
+    errors += _unreadable_files(settings.database)
     if not any(error.startswith("CLIENT_SECRET") for error in errors):
         errors += settings.identity.errors(settings.server.public_url)
     if settings.production:
@@ -401,11 +425,30 @@ def _production_errors(settings: Settings) -> list[str]:
     return errors
 
 
+def _unverified(database: DatabaseSettings) -> Iterator[str]:
+    for name, url in database.addresses.items():
+        if crosses_network(url) and "sslmode=" not in url:
+            yield (
+                f"{name} does not say whether PostgreSQL is to prove who it is: add sslmode=verify-full and "
+                "sslrootcert=FILE with the CA that issued its certificate, or sslmode=disable where the "
+                "network between is your own"
+            )
+
+
+def _unreadable_files(database: DatabaseSettings) -> Iterator[str]:
+    for name, url in database.addresses.items():
+        for parameter, path in files_of(url).items():
+            try:
+                Path(path).open("rb").close()
+            except OSError as error:
+                yield f"{name}: {parameter}: cannot read {path}: {error.strerror}"
+
+
 def _password_problems(database: DatabaseSettings) -> list[str]:
     problems = [
         f"{name} has a known default as password: choose another one"
-        for name, url in (("DATABASE_URL", database.url), ("DATABASE_DIRECT_URL", database.direct_url))
-        if url and is_known_default(password_of(url))
+        for name, url in database.addresses.items()
+        if is_known_default(password_of(url))
     ]
     if not database.url and not database.password:
         problems.append("POSTGRES_PASSWORD is missing: set it, POSTGRES_PASSWORD_FILE or DATABASE_URL")

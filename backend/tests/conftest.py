@@ -13,7 +13,7 @@ from santaserver.logs import JsonFormatter
 from santaserver.migrations.runner import migrate
 from santaserver.settings import load
 from tests.support import secrets
-from tests.support.postgres import Cluster, execute
+from tests.support.postgres import Cluster, as_server, execute
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 
@@ -56,7 +56,7 @@ def template(cluster: Cluster) -> str:
     """A migrated database with an administrator and an enrollment, to copy from."""
     name = cluster.create()
     dsn = cluster.dsn(name)
-    asyncio.run(migrate(dsn))
+    asyncio.run(migrate(dsn, as_server(dsn)))
     settings = load({"DATABASE_URL": dsn})
     asyncio.run(create_admin(settings, *ADMIN))
     asyncio.run(create_enrollment(settings, "tests", secret=SECRET))

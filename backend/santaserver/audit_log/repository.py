@@ -10,6 +10,9 @@ from santaserver.audit import stamp
 from santaserver.db import Connection, rows_of
 from santaserver.merkle import Tree
 
+CHECKPOINT_LOCK_KEY = 0x636865636B
+"""Advisory lock of whoever makes a checkpoint."""
+
 PAGE = """
 select l.seq, l.body ->> 'at' as at, l.body #>> '{{actor,kind}}' as actor_kind,
   (l.body #>> '{{actor,id}}')::bigint as actor_id, d.body ->> 'actor' as actor_name,
@@ -96,7 +99,7 @@ async def last_checkpoint(connection: Connection) -> StoredCheckpoint | None:
 
 async def lock_checkpoints(connection: Connection) -> None:
     """Let one process at a time make a checkpoint."""
-    await connection.execute("lock table audit_checkpoint in share row exclusive mode")
+    await connection.execute("select pg_advisory_xact_lock($1)", CHECKPOINT_LOCK_KEY)
 
 
 async def add_checkpoint(connection: Connection, checkpoint: StoredCheckpoint) -> None:

@@ -42,8 +42,7 @@ async def create_partitions(connection: Connection, first: date, last: date) -> 
                 end,
             )
             if not strayed:
-                bounds = f"for values from ('{start}') to ('{end}')"
-                await connection.execute(f"create table {name(table, day)} partition of {table} {bounds}")
+                await connection.execute("select event_partition_create($1, $2)", table, day)
 
 
 async def existing(connection: Connection, table: str) -> set[date]:
@@ -59,7 +58,7 @@ async def existing(connection: Connection, table: str) -> set[date]:
 async def drop_partition(connection: Connection, table: str, day: date) -> None:
     """Drop one day's events."""
     await lock(connection)
-    await connection.execute(f"drop table if exists {name(table, day)}")
+    await connection.execute("select event_partition_drop($1, $2)", table, day)
 
 
 async def delete_strayed(connection: Connection, table: str, before: datetime) -> int:
@@ -80,11 +79,6 @@ async def delete_older(connection: Connection, table: str, column: str, before: 
         before,
     )
     return rows_of(tag)
-
-
-def name(table: str, day: date) -> str:
-    """Return the name of a day's partition."""
-    return f"{table}_{day:%Y%m%d}"
 
 
 def _days(first: date, last: date) -> Iterator[date]:

@@ -15,7 +15,9 @@ from santaserver import audit
 from santaserver.audit import SYSTEM
 from santaserver.clock import system_clock
 from santaserver.migrations.files import Migration, MigrationError, load, missing
+from santaserver.migrations.privileges import PrivilegeError, grant, login_role
 from santaserver.migrations.schema_version import applied_versions, store
+from santaserver.postgres.failures import is_mistrusted
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,7 @@ async def connect(dsn: str) -> asyncpg.Connection:
         try:
             return await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT)
         except (OSError, TimeoutError, asyncpg.CannotConnectNowError) as error:
-            if delay is None:
+            if delay is None or is_mistrusted(error):
                 raise
             log.warning(
                 "the database cannot be reached yet (%s); trying again in %s s",
@@ -56,8 +58,11 @@ async def connect(dsn: str) -> asyncpg.Connection:
     raise AssertionError("unreachable")
 
 
-async def migrate(dsn: str) -> Outcome:
-    """Apply what is missing, one file after the other."""
+async def migrate(dsn: str, server: str | None = None) -> Outcome:
+    """Apply what is missing, one file after the other.
+
+    With the `server`'s own address, give its role what it needs and nothing else.
+    """
     known = load()
     connection = await connect(dsn)
     outcome = Outcome.UP_TO_DATE
@@ -65,6 +70,8 @@ async def migrate(dsn: str) -> Outcome:
         while missing(known, applied := await applied_versions(connection)):
             if await _apply_next(connection, known):
                 outcome = Outcome.MIGRATED
+        if server is not None:
+            await _separate(connection, await login_role(server, CONNECT_TIMEOUT))
     finally:
         await connection.close()
     newest, own = max(applied, default=0), known[-1].version
@@ -91,6 +98,15 @@ async def _apply_next(connection: asyncpg.Connection, known: Sequence[Migration]
             log.warning("a table is in use; the migration is tried again in %s s", pause)
             await asyncio.sleep(pause)
     raise AssertionError("unreachable")
+
+
+async def _separate(connection: asyncpg.Connection, role: str) -> None:
+    try:
+        async with connection.transaction(isolation="read_committed"):
+            await connection.execute("select pg_advisory_xact_lock($1)", LOCK_KEY)
+            await grant(connection, role)
+    except PrivilegeError as error:
+        raise MigrationError(str(error)) from error
 
 
 async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:

@@ -1,6 +1,7 @@
 """Classifies PostgreSQL's errors: an outage, or a fault of the statement. Pure."""
 
 import logging
+import ssl
 import time
 from collections.abc import Callable
 
@@ -42,6 +43,10 @@ HINTS = (
 )
 
 
+MISTRUSTED = (
+    "its certificate is refused: the address has to name a host that the certificate is for, and sslrootcert "
+    "(or PGSSLROOTCERT) the file with the CA that issued it"
+)
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
@@ -90,9 +95,17 @@ def describe(error: BaseException) -> str:
 
 def hint(error: BaseException) -> str:
     """Describe an outage and the remedy, as far as they are known."""
-    state = getattr(origin(error), "sqlstate", None) or ""
-    hint = next((text for start, text in HINTS if state.startswith(start)), "")
-    return f"{hint} ({describe(error)})" if hint else describe(error)
+    cause = origin(error)
+    if is_mistrusted(cause):
+        return f"{MISTRUSTED} ({describe(error)})"
+    state = getattr(cause, "sqlstate", None) or ""
+    remedy = next((text for start, text in HINTS if state.startswith(start)), "")
+    return f"{remedy} ({describe(error)})" if remedy else describe(error)
+
+
+def is_mistrusted(error: BaseException) -> bool:
+    """Tell whether a server's certificate was refused: trying again does not help."""
+    return isinstance(error, ssl.SSLCertVerificationError)
 
 
 class OutageLog:

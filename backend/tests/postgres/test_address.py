@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from santaserver.database_address import canonical
+from santaserver.database_address import canonical, crosses_network
 from santaserver.settings import SettingsError, load
 
 BACKEND = Path(__file__).parents[2]
@@ -102,3 +102,32 @@ def test_the_process_ends_with_the_code_for_a_configuration(
     assert variable in done.stderr
     assert PASSWORD not in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "crosses"),
+    [
+        ("db", True),
+        ("db:5432", True),
+        ("10.1.2.3", True),
+        ("[2001:db8::1]:5432", True),
+        ("[fe80::1%25eth0]", True),
+        ("localhost,db", True),
+        ("localhost:6432", False),
+        ("127.0.0.1", False),
+        ("[::1]", False),
+        ("", False),
+        ("%2Frun%2Fpostgresql", False),
+    ],
+)
+def test_the_network_is_crossed_where_another_machine_is_named(host: str, crosses: bool) -> None:
+    url = canonical(f"postgresql://u@{host}/d")
+    assert crosses_network(url) is crosses
+    (caution,) = load({"PUBLIC_URL": "https://s.example", "DATABASE_URL": url}).cautions or ("",)
+    assert caution.startswith("DATABASE_URL does not say") is crosses
+    assert load({"PUBLIC_URL": "https://s.example", "DATABASE_URL": f"{url}?sslmode=disable"}).cautions == ()
+
+
+def test_a_folder_of_a_socket_is_no_network() -> None:
+    assert not crosses_network("postgresql://u@/d?host=/run/postgresql")
+    assert crosses_network("postgresql://u@/d?host=db.example.com")

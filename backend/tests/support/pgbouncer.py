@@ -12,7 +12,7 @@ from typing import Self
 import asyncpg
 import pytest
 
-from tests.support.postgres import AS_NOBODY_SPECIAL, START_LIMIT, Cluster, execute
+from tests.support.postgres import AS_NOBODY_SPECIAL, OWNER, SERVER, START_LIMIT, Cluster, execute
 
 SESSIONS = 3
 """Sessions of PostgreSQL that all clients share."""
@@ -38,7 +38,7 @@ class PgBouncer:
         """Write its configuration."""
         self._program = program()
         self._folder = Path(tempfile.mkdtemp(prefix="santaserver-pgbouncer-", dir=cluster.folder))
-        (self._folder / "users").write_text('"santa" ""\n')
+        (self._folder / "users").write_text("".join(f'"{role}" ""\n' for role in (OWNER, SERVER)))
         (self._folder / "pgbouncer.ini").write_text(
             f"""[databases]
 * = host={cluster.folder}

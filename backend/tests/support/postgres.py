@@ -20,6 +20,8 @@ import asyncpg
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 AS_NOBODY_SPECIAL = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+OWNER, SERVER = "santa", "santa_server"
+"""The role that owns each database, and the one that servers log in as, which only reads and writes rows."""
 WITH_PASSWORD = "with_password"
 """A role, to be made by a test, that is asked for its password; all others are let in."""
 START_LIMIT = 30.0
@@ -49,6 +51,11 @@ def home() -> Path:
     return MEMORY if roomy else Path(tempfile.gettempdir())
 
 
+def as_server(dsn: str) -> str:
+    """Return the address with the role that servers log in as."""
+    return dsn.replace(f"postgresql://{OWNER}@", f"postgresql://{SERVER}@")
+
+
 class Cluster:
     """A running PostgreSQL with a migrated template database."""
 
@@ -61,10 +68,11 @@ class Cluster:
         self._number = 0
         self._initdb()
         self._process = self._start()
+        self._admin(f"create role {SERVER} login")
 
     def dsn(self, database: str) -> str:
         """Return the address of one database."""
-        return f"postgresql://santa@/{database}?host={self.folder}"
+        return f"postgresql://{OWNER}@/{database}?host={self.folder}"
 
     def create(self, template: str = "template1") -> str:
         """Create a database and return its name."""
@@ -107,7 +115,7 @@ class Cluster:
             "-A",
             "trust",
             "-U",
-            "santa",
+            OWNER,
             "-E",
             "UTF8",
             "--locale=C.UTF-8",

@@ -12,6 +12,7 @@ from santaserver.main import create_app
 from santaserver.serve import asyncio_run, make_server
 from santaserver.settings import load
 from tests.support import secrets
+from tests.support.postgres import as_server
 from tests.support.rest_client import RestClient
 from tests.support.sockets import NO_TLS, listen_on_loopback
 
@@ -51,7 +52,7 @@ class RunningServer:
         self.dsn = dsn
         self.clock = clock or MovableClock()
         variables = {
-            "DATABASE_URL": dsn,
+            "DATABASE_URL": as_server(dsn),
             "PUBLIC_URL": "http://testserver",
             "EVENT_RETENTION_DAYS": "3650",  # the recorded events of real clients are some years old
             "SESSION_HOURS": "720",  # tests let days pass

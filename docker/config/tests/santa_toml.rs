@@ -51,7 +51,8 @@ fn the_proxy_gets_no_variable_that_holds_a_secret() {
         service.expect(name).env_pass.clone()
     };
     assert_eq!(passed("proxy"), Vec::<String>::new());
-    assert_eq!(passed("backend"), ["*"]);
+    assert_eq!(passed("backend"), ["*", "!DATABASE_OWNER_URL*"]);
+    assert_eq!(passed("migrate"), ["*"]);
     // With these it reads the same as santa-supervise does.
     let some = env(&[("UVICORN_WORKERS", "3"), ("TRUSTED_PROXIES", "10.0.0.0/8")]);
     let shared = santa_config::load_shared(&path, &some).expect("valid");

@@ -38,11 +38,15 @@ const HARMLESS: [&str; 16] = [
     "RUST_BACKTRACE",
 ];
 
-/// What a process that declares `names` inherits of `all`.
+/// What a process that declares `names` inherits of `all`; a name after `!` is
+/// left out, whatever else lists it.
 pub(super) fn inherited(all: &Environment, names: &[String]) -> Environment {
     let passes = |variable: &OsString| {
         let harmless = HARMLESS.iter().any(|name| matches(variable, name));
-        harmless || names.iter().any(|name| matches(variable, name))
+        let left_out =
+            |name: &String| name.strip_prefix('!').is_some_and(|name| matches(variable, name));
+        (harmless || names.iter().any(|name| matches(variable, name)))
+            && !names.iter().any(left_out)
     };
     let passed = all.iter().filter(|(name, _)| passes(name));
     passed.map(|(name, value)| (name.clone(), value.clone())).collect()

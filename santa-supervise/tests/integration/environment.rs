@@ -71,6 +71,11 @@ fn a_service_has_the_variables_that_it_declares_and_no_others() {
         .service("plain", &["forever"], "")
         .service("some", &["forever"], "env_pass = [\"POSTGRES_*\", \"DATABASE_URL\"]")
         .service("backend", &["forever"], "env_pass = [\"*\"]\nenv = { KEY = \"${SECRET_KEY:?}\" }")
+        .service(
+            "less",
+            &["forever"],
+            "env_pass = [\"!POSTGRES_*\", \"!LC_TIME\", \"!SECRET_KEY\", \"*\"]",
+        )
         .program("proxy", crate::support::FAKE, "args = [\"forever\", \"{config}\"]")
         .setting("PUBLIC", "127.0.0.1:2".as_ref())
         .setting("SANTA__SERVICE__BACKEND__INSTANCES", "1".as_ref())
@@ -92,6 +97,9 @@ fn a_service_has_the_variables_that_it_declares_and_no_others() {
     assert_eq!(seen(&plain), Vec::<&str>::new());
     assert!(has(&plain, "PATH") && has(&plain, "LC_TIME") && !has(&plain, "PUBLIC"), "{plain:?}");
     assert_eq!(seen(&of("some")), ["DATABASE_URL", "POSTGRES_PASSWORD"]);
+    let less = of("less");
+    assert_eq!(seen(&less), ["DATABASE_URL", "SANTA__SERVICE__BACKEND__ENV__CLIENT_SECRET"]);
+    assert!(has(&less, "PATH") && !has(&less, "LC_TIME"), "{less:?}");
     assert_eq!(seen(&of("backend")), SECRETS.map(|(name, _)| name));
     // It reads the file itself, as santa-proxy does.
     assert_eq!(seen(&proxy), Vec::<&str>::new());

@@ -201,7 +201,7 @@ create table audit_checkpoint (
 -- Appends entries and returns the position of the last one. It has to be the last statement of its transaction:
 -- the head stays locked until the commit.
 create function audit_append(entries text[], salts bytea[], details text[]) returns bigint
-language plpgsql security definer set search_path from current as $$
+language plpgsql security definer as $$
 declare
   n bigint;
   peaks bytea[];
@@ -976,3 +976,34 @@ create table agent_audit_event (
   constraint agent_audit_event_key primary key (machine_id, dedupe_key)
 );
 create index agent_audit_event_time on agent_audit_event (occurred_at desc, id desc);
+
+-- The server's role need not own the tables: these functions run as their owner.
+
+create function event_partition(parent text, day date) returns text language plpgsql immutable as $$
+begin
+  if parent not in ('event', 'file_access_event') then
+    raise exception 'there are no events in %', parent;
+  end if;
+  return parent || '_' || to_char(day, 'YYYYMMDD');
+end $$;
+
+create function event_partition_create(parent text, day date) returns void language plpgsql security definer as $$
+begin
+  execute format('create table %I partition of %I for values from (%L) to (%L)', event_partition(parent, day), parent,
+    day::timestamp at time zone 'UTC', (day + 1)::timestamp at time zone 'UTC');
+end $$;
+
+create function event_partition_drop(parent text, day date) returns void language plpgsql security definer as $$
+begin
+  execute format('drop table if exists %I', event_partition(parent, day));
+end $$;
+
+-- Without a path of their own, whoever calls them could put temporary tables in front of the tables they mean.
+do $$
+declare
+  one regprocedure;
+begin
+  for one in select p.oid from pg_proc p where p.prosecdef and p.pronamespace = current_schema()::regnamespace loop
+    execute format('alter function %s set search_path = %I, pg_temp', one, current_schema());
+  end loop;
+end $$;

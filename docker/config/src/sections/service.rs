@@ -25,7 +25,7 @@ section! {
         /// Its arguments.
         args: Vec<String>,
         /// Variables of santa-supervise that it inherits: names, `PREFIX_*`, or
-        /// `*` for all. Without it those that hold no secrets: `PATH`, `HOME`,
+        /// `*` for all; `!` before one leaves it out. Without it those that hold no secrets: `PATH`, `HOME`,
         /// `USER`, `LOGNAME`, `SHELL`, `LANG`, `LANGUAGE`, `LC_*`, `TZ`, `TMPDIR`,
         /// `TERM`, `NO_COLOR`, `LD_LIBRARY_PATH`, `LD_PRELOAD`, `MALLOC_*` and
         /// `RUST_BACKTRACE`, which every service has. One whose arguments name

@@ -128,12 +128,14 @@ impl Check<'_> {
     fn passed_variables(&mut self, key: &str, names: &[String]) {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         for name in names {
-            let start = name.strip_suffix('*').unwrap_or(name);
-            if name.is_empty() || !start.bytes().all(plain) {
+            let meant = name.strip_prefix('!').unwrap_or(name);
+            let start = meant.strip_suffix('*').unwrap_or(meant);
+            if meant.is_empty() || !start.bytes().all(plain) {
                 self.add(
                     key,
                     format!(
-                        "\"{name}\" is not the name of a variable; write one, \"PREFIX_*\", or \"*\" for all"
+                        "\"{name}\" is not the name of a variable; write one, \"PREFIX_*\", or \"*\" for all; \
+                         \"!\" before it leaves it out"
                     ),
                 );
             }
