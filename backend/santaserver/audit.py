@@ -16,7 +16,9 @@ import msgspec
 from santaserver.canonical import canonical
 from santaserver.postgres.connection import Connection
 
-ActorKind = Literal["user", "token", "schedule", "command_line", "enrollment", "provider", "anonymous"]
+ActorKind = Literal[
+    "user", "token", "schedule", "command_line", "enrollment", "provider", "scim", "anonymous"
+]
 ObjectType = Literal[
     "rule",
     "layer",
@@ -26,6 +28,8 @@ ObjectType = Literal[
     "essential",
     "user",
     "token",
+    "scim_token",
+    "group",
     "blocked_contact",
     "policy",
     "audit",
@@ -48,7 +52,7 @@ class Actor:
     """Of a user, also when a token acts in the user's name; others have none."""
     kind: ActorKind = "user"
     token: int | None = None
-    """The API token that acts in the name of the user."""
+    """The API token that acts in the name of the user, or the SCIM token."""
 
 
 SYSTEM = Actor("system", kind="command_line")

@@ -47,6 +47,9 @@ from santaserver.rules.progress import FleetProgress
 from santaserver.rules.router import router as rules
 from santaserver.rules.transfer_router import router as rule_files
 from santaserver.schedule import keep_schedule
+from santaserver.scim.access import ScimAccess
+from santaserver.scim.endpoint import is_scim, serve_scim
+from santaserver.scim.router import router as scim
 from santaserver.settings import Settings
 from santaserver.state import AppState
 from santaserver.sync.batch_caps import BatchCaps
@@ -67,13 +70,16 @@ from santaserver.users.setup_router import router as setup
 
 
 class Application(FastAPI):
-    """FastAPI for the REST interface; Santa's stages bypass it."""
+    """FastAPI for the REST interface; Santa's stages and SCIM bypass it."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if is_stage(scope):
             scope["app"] = self
             await serve_stage(scope, receive, send)
+        elif is_scim(scope):
+            scope["app"] = self
+            await serve_scim(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -101,6 +107,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         signer=CursorSigner(settings.secret_keys),
         sessions=(known := Sessions(database, Lifetime.of(settings.security), memory)),
         tokens=Tokens(database, known.watch, memory),
+        scim=ScimAccess(database),
         enrollments=EnrollmentCache(memory),
         refused_credentials=RefusedCredentials(memory),
         programs=ProgramCache(memory),
@@ -121,6 +128,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         accounts,
         setup,
         tokens,
+        scim,
         overview,
         machines,
         rule_files,  # before `rules`, whose paths take any word for an id

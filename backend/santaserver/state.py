@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from santaserver.oidc.provider import Provider
     from santaserver.overview.shared import SharedOverview
     from santaserver.rules.progress import FleetProgress
+    from santaserver.scim.access import ScimAccess
     from santaserver.settings import Settings
     from santaserver.sync.batch_caps import BatchCaps
     from santaserver.sync.caches import SyncCaches
@@ -62,6 +63,7 @@ class AppState:
     signer: CursorSigner
     sessions: Sessions
     tokens: Tokens
+    scim: ScimAccess
     enrollments: EnrollmentCache
     refused_credentials: RefusedCredentials
     programs: ProgramCache

@@ -17,6 +17,7 @@ WITHOUT = {
     "DELETE /api/v1/sessions": "ends sessions for good, whatever state they are in",
     "DELETE /api/v1/sessions/{session_id}": "the same for one; a second time changes nothing",
     "DELETE /api/v1/tokens/{token_id}": "revokes it for good, whatever state it is in",
+    "DELETE /api/v1/scim/tokens/{scim_token_id}": "the same",
 }
 """Changes that name no version, and why that loses nobody's change."""
 

@@ -10,7 +10,7 @@ pub enum Route {
     Ready,
     /// Below `/health` but not found, or a malformed path.
     Nowhere,
-    /// `/api` and below: the backend.
+    /// `/api` and `/scim`, and below: the backend.
     Api,
     /// Everything else: the console.
     Console,
@@ -46,7 +46,7 @@ impl Route {
             "/health" => Self::Health,
             "/health/ready" | "/health/detailed" => Self::Ready,
             _ if is_below(path, "/health") => Self::Nowhere,
-            _ if is_below(path, "/api") => Self::Api,
+            _ if is_below(path, "/api") || is_below(path, "/scim") => Self::Api,
             _ => Self::Console,
         }
     }
@@ -90,6 +90,10 @@ mod tests {
             ("/api", Route::Api),
             ("/api/", Route::Api),
             ("/api/v1/live", Route::Api),
+            ("/scim", Route::Api),
+            ("/scim/v2/Users", Route::Api),
+            ("/scimitar", Route::Console),
+            ("/SCIM/v2/Users", Route::Console),
             ("/apis", Route::Console),
             ("/API", Route::Console),
             ("//api", Route::Console),

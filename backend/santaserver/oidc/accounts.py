@@ -37,6 +37,8 @@ async def admit(
         connection = work.connection
         await lock_roles(connection)
         known = await people.find(connection, person)
+        if known is not None and known.withdrawn:
+            raise SignInRefused(failures.WITHDRAWN, f"SCIM says that the account {known.id} is not active")
         if known is not None and known.disabled:
             raise SignInRefused(failures.DISABLED, f"the account {known.id} is disabled")
         before = None
@@ -45,6 +47,8 @@ async def admit(
         else:
             user_id = known.id
             before = await account_service.get_user(connection, user_id)
+            if not known.linked:
+                await people.link(connection, user_id, person, now)
             await people.refresh(connection, known, person, now)
         await people.set_provider_roles(connection, user_id, roles, now)
         after = await account_service.get_user(connection, user_id)

@@ -25,6 +25,7 @@ SECRET = "secret"  # noqa: S105 - the name of a failure
 LATE = "late"
 DENIED = "denied"
 DISABLED = "disabled"
+WITHDRAWN = "withdrawn"
 REFUSED = "refused"
 GROUPS = "groups"
 NOT_CONFIGURED = "not_configured"
@@ -59,6 +60,11 @@ FAILURES = {
     ),
     DISABLED: Failure(
         HTTPStatus.UNAUTHORIZED, "Your account here is disabled.", "Ask an administrator of SantaServer."
+    ),
+    WITHDRAWN: Failure(
+        HTTPStatus.UNAUTHORIZED,
+        "Your organization has withdrawn your access to SantaServer.",
+        "If that is a mistake, ask whoever manages {name} to assign you to the application again.",
     ),
     REFUSED: Failure(HTTPStatus.UNAUTHORIZED, "{name} refused the sign-in.", _ADMIN),
     GROUPS: Failure(

@@ -15,6 +15,7 @@ from santaserver.oidc import failures
 from santaserver.oidc.failures import SignInRefused
 from santaserver.permissions import known_role
 
+ENTRA = "entra:"
 MAX_NAME = 200
 MAX_ID = 255
 MAX_GROUPS = 20_000
@@ -38,18 +39,23 @@ class Person(Struct, frozen=True):
     logout_hint: str
 
 
+def authority_of(issuer: str, tenant: str) -> str:
+    """Return who gives the ids of people: a tenant of Entra's, or an issuer."""
+    return f"{ENTRA}{tenant}" if tenant else issuer
+
+
 def person_of(claims: Mapping[str, Any], issuer: str, tenant: str) -> Person:
     """Return the person; raise `SignInRefused` when the claims do not name one."""
     sub = _id(claims, "sub")
+    authority = authority_of(issuer, tenant)
     if tenant:
         if str(claims.get("tid", "")).lower() != tenant:
             raise SignInRefused(failures.TOKEN, f"the ID token is of another tenant: {claims.get('tid')!r}")
         subject = _id(claims, "oid").lower()
         if not GUID.fullmatch(subject):
             raise SignInRefused(failures.TOKEN, "the ID token has an `oid` that is no GUID")
-        authority = f"entra:{tenant}"
     else:
-        authority, subject = issuer, sub
+        subject = sub
     login = _shown(claims, "preferred_username") or _shown(claims, "email")
     name = _shown(claims, "name")
     return Person(

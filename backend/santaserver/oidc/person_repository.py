@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from santaserver.db import Connection
-from santaserver.oidc.people import Person
+from santaserver.oidc.people import ENTRA, Person
 from santaserver.users.repository import add_person, rename_person
 
 
@@ -17,17 +17,36 @@ class Known(NamedTuple):
     display_name: str
     claimed_name: str
     disabled: bool
+    withdrawn: bool
+    """Whether SCIM said that the person is not active, or deleted the person."""
+    provisioned: bool
+    """Whether SCIM has told of the person, and keeps the names."""
+    linked: bool
+    """Whether the person has signed in before."""
+
+
+_KNOWN = """
+select u.id, u.username, u.display_name, coalesce(i.claimed_name, ''), not u.enabled,
+  u.deprovisioned_at is not null, s.user_id is not null and s.removed_at is null, i.user_id is not null
+from app_user u left join user_identity i on i.user_id = u.id left join scim_user s on s.user_id = u.id
+"""
 
 
 async def find(connection: Connection, person: Person) -> Known | None:
-    """Return the account of a person, by what never changes."""
+    """Return the account of a person, by what never changes: the id at the provider.
+
+    Whoever signs in for the first time is known if SCIM has told of this id as the `externalId`.
+    """
     row = await connection.fetchrow(
-        """select u.id, u.username, u.display_name, i.claimed_name, not u.enabled
-           from user_identity i join app_user u on u.id = i.user_id
-           where i.authority = $1 and i.subject = $2""",
-        person.authority,
-        person.subject,
+        f"{_KNOWN} where i.authority = $1 and i.subject = $2", person.authority, person.subject
     )
+    if row is None:
+        row = await connection.fetchrow(
+            f"""{_KNOWN} where i.user_id is null and lower(s.external_id) = lower($1)
+                and (s.external_id = $1 or $2)""",
+            person.subject,
+            person.authority.startswith(ENTRA),
+        )
     return Known(*row) if row else None
 
 
@@ -53,11 +72,11 @@ async def link(connection: Connection, user_id: int, person: Person, now: dateti
 
 async def refresh(connection: Connection, known: Known, person: Person, now: datetime) -> None:
     """Take over the names that the provider has for a person now."""
-    if known.display_name != person.display_name:
+    if known.display_name != person.display_name and not known.provisioned:
         await connection.execute(
             "update app_user set display_name = $2 where id = $1", known.id, person.display_name
         )
-    if known.claimed_name != person.username:
+    if known.claimed_name != person.username and not known.provisioned:
         await rename_person(connection, known.id, person.username, person.subject)
     await connection.execute(
         "update user_identity set claimed_name = $2, signed_in_at = $3 where user_id = $1",

@@ -1,9 +1,9 @@
-"""API tokens that were refused: counted by network, and noted in the audit log, without their text."""
+"""Tokens that were refused: counted by network, and noted in the audit log, without their text."""
 
 from datetime import datetime, timedelta
 
 from santaserver import audit
-from santaserver.audit import ANONYMOUS, RequestInfo, Target
+from santaserver.audit import ANONYMOUS, ObjectType, RequestInfo, Target
 from santaserver.db import Database
 from santaserver.refusals import Refusals
 from santaserver.users.counted import count
@@ -16,9 +16,10 @@ UNKNOWN = "*"
 class RefusedTokens:
     """What one worker refused."""
 
-    def __init__(self, database: Database) -> None:
-        """Know of none."""
+    def __init__(self, database: Database, kind: ObjectType = "token") -> None:
+        """Know of none; `kind` is what the audit log calls them."""
         self._database = database
+        self._kind = kind
         self._refusals = Refusals()
 
     async def count(self, token: int | None, request: RequestInfo, now: datetime) -> timedelta | None:
@@ -32,7 +33,7 @@ class RefusedTokens:
             wait = await count(connection, [counter], [counter], now)
             attempts = self._refusals.count(network, now)
             if attempts:
-                target: Target = ("token", UNKNOWN if token is None else str(token))
+                target: Target = (self._kind, UNKNOWN if token is None else str(token))
                 entry = audit.entry(
                     ANONYMOUS, now, "token_refused", target, None, {"attempts": attempts}, request=request
                 )

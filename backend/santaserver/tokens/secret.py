@@ -1,4 +1,4 @@
-"""The text of an API token: a prefix, 32 random characters, and a checksum. Pure.
+"""The text of a token: a prefix, 32 random characters, and a checksum. Pure.
 
 The prefix lets scanners of source code find a token that was published by mistake, the checksum lets them and
 this server tell it from a typing error without a look-up.
@@ -13,6 +13,8 @@ from typing import Literal
 OwnerKind = Literal["person", "service"]
 
 PREFIXES: dict[OwnerKind, str] = {"person": "santa_u_", "service": "santa_s_"}
+SCIM = "santa_p_"
+"""The prefix of tokens with which a directory provisions people; they are no API tokens."""
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 RANDOM = 32
 """Characters; 190 bits."""
@@ -25,16 +27,26 @@ SHOWN = 12
 
 def new_token(kind: OwnerKind) -> str:
     """Return a new token for an owner of this kind."""
-    body = PREFIXES[kind] + "".join(secrets.choice(ALPHABET) for _ in range(RANDOM))
+    return new_secret(PREFIXES[kind])
+
+
+def new_secret(prefix: str) -> str:
+    """Return a new token with this prefix."""
+    body = prefix + "".join(secrets.choice(ALPHABET) for _ in range(RANDOM))
     return body + _checksum(body)
 
 
 def is_well_formed(token: str) -> bool:
-    """Tell whether a text can be a token of this server, or of another SantaServer."""
+    """Tell whether a text can be an API token of this server, or of another SantaServer."""
+    return has_form(token, *PREFIXES.values())
+
+
+def has_form(token: str, *prefixes: str) -> bool:
+    """Tell whether a text can be a token with one of these prefixes."""
     return (
         len(token) == LENGTH
         and token.isascii()
-        and token.startswith(tuple(PREFIXES.values()))
+        and token.startswith(prefixes)
         and token[-CHECKSUM:] == _checksum(token[:-CHECKSUM])
     )
 

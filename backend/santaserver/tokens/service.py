@@ -61,7 +61,7 @@ async def create_for(
     owner = await users.find_user(connection, owner_id)
     if owner is None or (by is not None and owner.kind == "person" and owner.id != by.id):
         raise NotFound("There is no such service account")
-    _check_end(wanted.expires_at, now)
+    check_end(wanted.expires_at, now)
     tags = await _tags(connection, wanted, owner)
     if await repository.count_tokens(connection, owner.id) >= MOST:
         raise Conflict(f"{owner.username} has {MOST} tokens already: revoke those that are not used any more")
@@ -106,7 +106,7 @@ async def rotate_found(
     if before.revoked:
         raise Conflict("This token was revoked; create another one")
     expires_at = wanted.expires_at or before.expires_at
-    _check_end(expires_at, now)
+    check_end(expires_at, now)
     until = wanted.previous_valid_until
     if until is not None and not now < until <= now + LONGEST_OVERLAP:
         raise wrong_field("previous_valid_until", "The time must be in the next 30 days")
@@ -189,7 +189,8 @@ async def _read(connection: Connection, token: int) -> Token:
     return shown(row)
 
 
-def _check_end(expires_at: datetime, now: datetime) -> None:
+def check_end(expires_at: datetime, now: datetime) -> None:
+    """Raise a problem for a token that would end too late, or has ended."""
     if not now < expires_at <= now + LONGEST:
         raise wrong_field("expires_at", "The time must be in the next 366 days")
 

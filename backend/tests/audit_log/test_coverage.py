@@ -99,6 +99,7 @@ def fill(path: str, world: World) -> str:
         user_id=world.ids["user"],
         essential_id=world.ids["essential"],
         token_id=world.ids.get("token"),
+        scim_token_id=world.ids.get("scim_token"),
     )
 
 
@@ -114,6 +115,13 @@ def with_token(world: World, name: str = "ci") -> dict[str, Any]:
     body = TOKEN | {"name": name, "expires_at": (world.server.clock() + timedelta(days=1)).isoformat()}
     world.ids["token"] = world.admin.post("/api/v1/tokens", json=body).json()["token"]["id"]
     return body | {"name": name + "2"}
+
+
+def with_scim_token(world: World) -> dict[str, Any]:
+    """Make a SCIM token; return what makes another one."""
+    body = {"name": "Entra", "expires_at": (world.server.clock() + timedelta(days=1)).isoformat()}
+    world.ids["scim_token"] = world.admin.post("/api/v1/scim/tokens", json=body).json()["token"]["id"]
+    return body | {"name": "Okta"}
 
 
 def with_monitor(world: World) -> None:
@@ -188,6 +196,9 @@ ACTS: dict[tuple[str, str], tuple[str, Body]] = {
     ("POST", "/tokens"): ("token_created", with_token),
     ("POST", "/tokens/{token_id}/rotate"): ("token_rotated", {}),
     ("DELETE", "/tokens/{token_id}"): ("token_revoked", None),
+    ("POST", "/scim/tokens"): ("scim_token_created", with_scim_token),
+    ("POST", "/scim/tokens/{scim_token_id}/rotate"): ("scim_token_rotated", {}),
+    ("DELETE", "/scim/tokens/{scim_token_id}"): ("scim_token_revoked", None),
     ("POST", "/auth/reauthenticate"): ("reauthenticated", {"password": ADMIN[1]}),
     ("DELETE", "/machines/{machine_id}"): ("machine_deleted", None),
     ("GET", "/audit/export"): ("audit_exported", None),

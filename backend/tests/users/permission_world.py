@@ -2,13 +2,14 @@
 
 import itertools
 import json
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
 from tests.conftest import ADMIN, add_user
-from tests.support.postgres import value
+from tests.support.postgres import execute, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 from tests.users.permission_cases import ESSENTIAL, ROLES, RULE, Case
@@ -102,6 +103,9 @@ class World:
         if "{person}" in wanted:
             named = {"username": f"person{next(self._new)}", "roles": []}
             values["person"] = str(self._made("/users", named))
+        if "scim/tokens" in wanted:
+            values["scim_token"] = str(self._scim_token())
+            values["month"] = (self.server.clock() + timedelta(days=30)).isoformat()
         if "{leaving}" in wanted:
             values["leaving"] = str(self._made("/enrollments", {"label": "leaving"}))
         if "{old}" in wanted:
@@ -142,6 +146,17 @@ class World:
         mac.close()
         assert self.admin.put(f"/api/v1/tags/{self.tags[side]}/members/{mac.machine_id}").is_success
         return mac.machine_id
+
+    def _scim_token(self) -> int:
+        """Return a new SCIM token; those before it are revoked, since there can be few."""
+        execute(self.server.dsn, "update scim_token set revoked_at = now() where revoked_at is null")
+        number: int = value(
+            self.server.dsn,
+            """insert into scim_token (name, hint, secret_hash, created_at, expires_at)
+               values ('made', '', sha256(random()::text::bytea), now(), now() + interval '1 day')
+               returning id""",
+        )
+        return number
 
     def _rule(self, side: str) -> int:
         body = RULE | {"layer": f"tag:{side}", "identifier": f"{next(self._new):064x}"}

@@ -106,6 +106,28 @@ create trigger session_token_changed
   after delete or update of secret_hash, previous_hash, previous_until, expires_at, revoked_at on api_token
   for each row execute function santaserver_session_changed();
 
+-- With which a directory provisions people and groups by SCIM; nothing else can be done with them.
+create table scim_token (
+  id bigint generated always as identity primary key,
+  name text not null check (name <> ''),
+  hint text not null,
+  secret_hash bytea not null unique check (octet_length(secret_hash) = 32),
+  previous_hash bytea unique check (octet_length(previous_hash) = 32),
+  previous_until timestamptz check ((previous_until is null) = (previous_hash is null)),
+  previous_used_at timestamptz,
+  networks text[] not null default '{}',
+  created_at timestamptz not null,
+  created_by bigint references app_user on delete set null,
+  rotated_at timestamptz,
+  expires_at timestamptz not null check (expires_at > created_at),
+  revoked_at timestamptz,
+  last_used_at timestamptz,
+  last_address text not null default ''
+);
+comment on column scim_token.hint is 'The beginning of the token, which tells it from others; the rest is only stored as a hash.';
+comment on column scim_token.previous_hash is 'The secret before the last rotation, valid until previous_until.';
+create unique index scim_token_name on scim_token (lower(name)) where revoked_at is null;
+
 -- People who sign in through an identity provider. What never changes identifies them, names are only shown.
 create table user_identity (
   user_id bigint primary key references app_user on delete cascade,
@@ -120,14 +142,25 @@ comment on column user_identity.authority is 'entra:TENANT, with the object id a
 -- People whom SCIM has told of. Many of them never sign in.
 create table scim_user (
   user_id bigint primary key references app_user on delete cascade,
-  user_name text not null check (user_name <> ''),
-  user_name_key text not null unique check (user_name_key <> ''),
+  scim_id uuid not null unique default gen_random_uuid(),
+  user_name text check (user_name <> ''),
+  user_name_key text unique check (user_name_key <> ''),
   external_id text unique check (external_id <> ''),
+  emails text[] not null default '{}',
   attributes jsonb not null default '{}' check (jsonb_typeof(attributes) = 'object'),
+  version bigint not null default 1,
   created_at timestamptz not null,
-  updated_at timestamptz not null
+  updated_at timestamptz not null,
+  removed_at timestamptz,
+  check (num_nonnulls(user_name, user_name_key) = case when removed_at is null then 2 else 0 end)
 );
-comment on column scim_user.user_name_key is 'userName without case: SCIM does not tell names apart by case.';
+create index scim_user_subject on scim_user (lower(external_id));
+create index scim_user_emails on scim_user using gin (emails);
+comment on column scim_user.scim_id is 'What SCIM calls the person here.';
+comment on column scim_user.user_name_key is 'What user names that look alike have in common (names.py).';
+comment on column scim_user.emails is 'The addresses without case, to find people by.';
+comment on column scim_user.removed_at is
+  'When SCIM deleted the person: the account stays, withdrawn, so that a login at the provider makes no new one.';
 comment on column scim_user.external_id is
   'What the provider calls the person; the subject of user_identity for the same person. Never an e-mail address.';
 comment on column scim_user.attributes is 'What else SCIM has sent and is shown again: names, e-mail addresses.';
@@ -416,6 +449,14 @@ create table user_group_member (
 create index user_group_member_user on user_group_member (user_id);
 create trigger session_group_member_changed after insert or delete or update on user_group_member
   for each statement execute function santaserver_session_changed();
+
+-- Groups whom SCIM has told of: those of user_group with this source.
+create table scim_group (
+  group_id bigint primary key references user_group on delete cascade,
+  scim_id uuid not null unique default gen_random_uuid(),
+  version bigint not null default 1
+);
+comment on column scim_group.scim_id is 'What SCIM calls the group here.';
 
 -- Roles made here. Those that come with the program are in permissions.py.
 create table custom_role (

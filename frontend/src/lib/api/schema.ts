@@ -1115,6 +1115,94 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/scim": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Scim State
+         * @description Show where the directory has to send people and groups, and how many it has sent.
+         */
+        get: operations["get_scim_state"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scim/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Scim Tokens
+         * @description List the tokens with which a directory provisions people and groups; revoked ones are left out.
+         */
+        get: operations["list_scim_tokens"];
+        put?: never;
+        /**
+         * Create Scim Token
+         * @description Create a SCIM token; its secret is shown this once.
+         */
+        post: operations["create_scim_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scim/tokens/{scim_token_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Scim Token
+         * @description Show a SCIM token, also one that was revoked.
+         */
+        get: operations["get_scim_token"];
+        put?: never;
+        post?: never;
+        /**
+         * Revoke Scim Token
+         * @description Revoke a SCIM token for good, at once.
+         */
+        delete: operations["revoke_scim_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scim/tokens/{scim_token_id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate Scim Token
+         * @description Give a SCIM token another secret, shown this once; the present one can stay valid for a while.
+         */
+        post: operations["rotate_scim_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions": {
         parameters: {
             query?: never;
@@ -1664,7 +1752,7 @@ export interface components {
              * Actor Kind
              * @enum {string}
              */
-            actor_kind: "user" | "token" | "schedule" | "command_line" | "enrollment" | "provider" | "anonymous";
+            actor_kind: "user" | "token" | "schedule" | "command_line" | "enrollment" | "provider" | "scim" | "anonymous";
             /**
              * Actor Name
              * @description As it was then; null when the details were erased
@@ -1702,7 +1790,7 @@ export interface components {
              * Object Type
              * @enum {string}
              */
-            object_type: "rule" | "layer" | "tag" | "machine" | "enrollment" | "essential" | "user" | "token" | "blocked_contact" | "policy" | "audit" | "schema";
+            object_type: "rule" | "layer" | "tag" | "machine" | "enrollment" | "essential" | "user" | "token" | "scim_token" | "group" | "blocked_contact" | "policy" | "audit" | "schema";
             /**
              * Policy Seq
              * @description The number of the policy change that this act was part of
@@ -3648,6 +3736,16 @@ export interface components {
              */
             next_cursor: string | null;
         };
+        /** Page[ScimToken] */
+        Page_ScimToken_: {
+            /** Items */
+            items: components["schemas"]["ScimToken"][];
+            /**
+             * Next Cursor
+             * @description Pass as `cursor` to get the next rows
+             */
+            next_cursor: string | null;
+        };
         /** Page[TagMember] */
         Page_TagMember_: {
             /** Items */
@@ -4462,6 +4560,104 @@ export interface components {
              * @description null: now. Not for a rule in force
              */
             starts_at: string | null;
+        };
+        /**
+         * ScimState
+         * @description What the directory has provisioned.
+         */
+        ScimState: {
+            /** Active Users */
+            active_users: number;
+            /** Groups */
+            groups: number;
+            /**
+             * Unlinked Users
+             * @description Those whose `externalId` is no object id of Entra's: signing in makes another account. Always 0 with other providers
+             */
+            unlinked_users: number;
+            /**
+             * Url
+             * @description What the directory has to be told: the tenant URL, or SCIM base URL
+             */
+            url: string;
+            /** Users */
+            users: number;
+        };
+        /**
+         * ScimToken
+         * @description A SCIM token without its secret.
+         */
+        ScimToken: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Created By
+             * @description User name; null when that user is deleted
+             */
+            created_by: string | null;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * Hint
+             * @description How it begins
+             */
+            hint: string;
+            /** Id */
+            id: number;
+            /** Last Address */
+            last_address: string;
+            /**
+             * Last Used At
+             * @description Kept to the minute
+             */
+            last_used_at: string | null;
+            /** Name */
+            name: string;
+            /** Networks */
+            networks: string[];
+            previous: components["schemas"]["PreviousSecret"] | null;
+            /** Revoked */
+            revoked: boolean;
+            /** Rotated At */
+            rotated_at: string | null;
+        };
+        /**
+         * ScimTokenCreate
+         * @description A token to create.
+         */
+        ScimTokenCreate: {
+            /**
+             * Expires At
+             * Format: date-time
+             * @description When it ends; in at most 366 days
+             */
+            expires_at: string;
+            /**
+             * Name
+             * @description Such as the name of the directory
+             */
+            name: string;
+            /**
+             * Networks
+             * @description Addresses and networks (CIDR) that may use it; empty: any
+             * @default []
+             */
+            networks: string[];
+        };
+        /**
+         * ScimTokenSecret
+         * @description A token with its secret, which is shown this once.
+         */
+        ScimTokenSecret: {
+            /** Secret */
+            secret: string;
+            token: components["schemas"]["ScimToken"];
         };
         /**
          * SeenSerial
@@ -5786,7 +5982,7 @@ export interface operations {
                 /** @description The actor's name */
                 actor?: string | null;
                 /** @description The kind of actor */
-                actor_kind?: ("user" | "token" | "schedule" | "command_line" | "enrollment" | "provider" | "anonymous") | null;
+                actor_kind?: ("user" | "token" | "schedule" | "command_line" | "enrollment" | "provider" | "scim" | "anonymous") | null;
                 /** @description `next_cursor` of the previous page */
                 cursor?: string | null;
                 /** @description Rows on this page at most */
@@ -9892,6 +10088,350 @@ export interface operations {
                 };
             };
             /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_scim_state: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimState"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_scim_tokens: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the previous page */
+                cursor?: string | null;
+                /** @description Rows on this page at most */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ScimToken_"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_scim_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScimTokenCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimTokenSecret"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_scim_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                scim_token_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimToken"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    revoke_scim_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                scim_token_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    rotate_scim_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                scim_token_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenRotate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimTokenSecret"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;

@@ -4,6 +4,7 @@ import type { AuditedAct } from '../api/types.ts';
 export const ACTOR_KINDS = [
   { value: 'user', label: 'Users' },
   { value: 'provider', label: 'Identity provider' },
+  { value: 'scim', label: 'Provisioning (SCIM)' },
   { value: 'anonymous', label: 'Not logged in' },
   { value: 'command_line', label: 'Command line' },
   { value: 'schedule', label: 'Schedule' },
@@ -22,6 +23,8 @@ const OBJECTS: Record<AuditedAct['object_type'], string> = {
   essential: 'Essentials',
   user: 'Users and sessions',
   token: 'API tokens',
+  scim_token: 'SCIM tokens',
+  group: 'Groups',
   blocked_contact: 'Contact',
   audit: 'Audit log',
   schema: 'Schema',
