@@ -90,7 +90,7 @@ def test_an_import_may_be_large_but_holds_one_text(admin: httpx.Client) -> None:
         ("csv", "rule_type,identifier,policy\n" + ',"\n"' * 50_000),
     ],
 )
-def test_a_bomb_in_a_file_is_a_error_of_the_file(admin: httpx.Client, kind: str, content: str) -> None:
+def test_a_bomb_in_a_file_is_an_error_of_the_file(admin: httpx.Client, kind: str, content: str) -> None:
     response = admin.post("/api/v1/rules/import", json={"format": kind, "content": content})
     assert response.status_code == httpx.codes.OK
     plan = response.json()

@@ -2,12 +2,22 @@
 
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from tests.image.conftest import NewContainer
-from tests.image.container import Container
+from tests.image.container import PYTHON, SOCKETS, Container
+from tests.support.postgres import OWNER, SERVER, Cluster, as_server, execute
 
 CONFIGURATION = 78
+VARIABLES = """
+import pathlib
+for process in pathlib.Path("/proc").glob("[0-9]*"):
+    if b"santaserver\\0serve\\0" in (process / "cmdline").read_bytes():
+        for variable in (process / "environ").read_bytes().split(b"\\0"):
+            print(variable.partition(b"=")[0].decode())
+"""
+"""Prints which variables the backend's processes have."""
 
 
 @pytest.mark.parametrize(
@@ -23,7 +33,7 @@ CONFIGURATION = 78
         ({"TRUSTED_PROXIES": "10.0.0.0/99"}, "trusted_proxies"),
     ],
 )
-def test_a_error_is_named_and_ends_the_container(
+def test_an_error_is_named_and_ends_the_container(
     new_container: NewContainer, environ: dict[str, str], named: str
 ) -> None:
     container = new_container(environ)
@@ -52,3 +62,20 @@ def test_a_database_that_refuses_is_reported_without_its_password(new_container:
     assert container.exit_code() != 0
     assert "nowhere" in container.logs()
     assert "very-secret-word" not in container.logs()
+
+
+def test_only_the_migration_logs_in_as_the_owner(
+    new_container: NewContainer, shared_cluster: Cluster
+) -> None:
+    name = shared_cluster.create()
+    where = f"@/{name}?host={SOCKETS}"
+    environ = {
+        "DATABASE_URL": f"postgresql://{SERVER}{where}",
+        "DATABASE_OWNER_URL": f"postgresql://{OWNER}{where}",
+    }
+    container: Container = new_container(environ, database=name).until_ready()
+    variables = container.exec(PYTHON, "-c", VARIABLES).stdout.split()
+    assert "DATABASE_URL" in variables
+    assert "DATABASE_OWNER_URL" not in variables
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        execute(as_server(shared_cluster.dsn(name)), "drop table rule_version")

@@ -115,7 +115,7 @@ def test_everything_is_told_at_once() -> None:
 
 
 @pytest.mark.parametrize("name", ["CLIENT_ID", "CLIENT_SECRET", "OIDC_NAME", "OIDC_GROUP_ROLES"])
-def test_a_value_without_a_provider_is_a_error(name: str) -> None:
+def test_a_value_without_a_provider_is_an_error(name: str) -> None:
     (error,) = errors({name: "abc-def-ghi"})
     assert error.startswith(name)
     assert "set TENANT_ID" in error

@@ -20,6 +20,7 @@ mod notices;
 mod oci;
 mod packages;
 mod pins;
+mod provenance;
 mod rootfs;
 mod sbom;
 mod settings;
@@ -36,6 +37,7 @@ use builder::Builder;
 use clap::Parser as _;
 use layer::Layer;
 use oci::Image;
+use provenance::key::SigningKey;
 use settings::Source;
 use tree::Tree;
 use xtask::Engines;
@@ -89,15 +91,20 @@ fn run(args: &Args) -> Result<()> {
         return update::run(&rootfs, args.mirror.as_deref());
     }
     if let Some(file) = &args.verify {
-        return audit::run(file, args.scanner.as_deref());
+        return audit::run(file, args.scanner.as_deref(), args.verify_key.as_deref());
     }
     let _alone = alone()?;
-    let image = make(args)?;
+    let key = args.sign_key.as_deref().map(SigningKey::read).transpose()?;
+    let source = Source::find()?;
+    let image = make(args, &source)?;
     if let Some(folder) = &args.tree {
         return progress::step(&repo::shown(folder), || write_tree(&image, folder));
     }
     let output = repo::root().join(&args.output);
-    progress::step(&repo::shown(&output), || image.write_archive(&output))?;
+    progress::step(&repo::shown(&output), || {
+        image.write_archive(&output)?;
+        provenance::write(&image, &source, args.binaries.is_some(), &output, key.as_ref())
+    })?;
     if let Some(engine) = &args.load {
         progress::step(engine, || load::into(&run::shell()?, engine, &image, &output))?;
     }
@@ -108,8 +115,10 @@ fn run(args: &Args) -> Result<()> {
 /// Makes the image for this machine's processor and writes it, for the checks.
 pub fn write(tag: &str, archive: &Path) -> Result<()> {
     let _alone = alone()?;
-    let image = make(&Args { tag: tag.to_owned(), ..Args::default() })?;
+    let source = Source::find()?;
+    let image = make(&Args { tag: tag.to_owned(), ..Args::default() }, &source)?;
     image.write_archive(archive)?;
+    provenance::write(&image, &source, false, archive, None)?;
     budget::check(&image)
 }
 
@@ -167,7 +176,7 @@ fn alone() -> Result<Held> {
 }
 
 /// All layers, put together.
-fn make(args: &Args) -> Result<Image> {
+fn make(args: &Args, source: &Source) -> Result<Image> {
     let platform = match &args.platform {
         Some(name) => Platform::named(name)?,
         None => Platform::of_this_machine()?,
@@ -182,8 +191,7 @@ fn make(args: &Args) -> Result<Image> {
         code: hash::Inputs::default().files(&repo::path("xtask/image/src"))?.finish(),
     };
     let layers = builder.layers()?;
-    let source = Source::find()?;
-    let settings = settings::config(&builder.config, &source)?;
+    let settings = settings::config(&builder.config, source)?;
     Ok(Image::new(&args.tag, platform, layers, &settings, &source.created))
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Image {
     pub(crate) layers: Vec<Layer>,
     config: String,
     manifest: String,
-    platform: Platform,
+    pub(crate) platform: Platform,
 }
 
 impl Image {

@@ -22,7 +22,7 @@ pub enum Compression {
 #[command(
     after_help = "Examples:\n  cargo xtask image\n  cargo xtask image --load podman\n  cargo xtask image --platform linux/arm64 --binaries dist/arm64\n  \
     cargo xtask image --verify dist/santaserver.oci.tar\n  cargo xtask image --update-lock\n\n\
-    The archive is loaded by `docker load`, `podman load` and skopeo. Two runs on one commit give the same digest."
+    Beside the archive lies its provenance (FILE.intoto.json), what it was built from.\n    The archive is loaded by `docker load`, `podman load` and skopeo. Two runs on one commit give the same digest."
 )]
 /// Build the container image, without a container engine
 pub struct Args {
@@ -56,6 +56,12 @@ pub struct Args {
     /// Check an existing archive instead of building one
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tree", "load"])]
     pub verify: Option<PathBuf>,
+    /// Sign the image's provenance with this Ed25519 key
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tree", "verify", "update_lock"])]
+    pub sign_key: Option<PathBuf>,
+    /// For --verify: the public key that must have signed the provenance
+    #[arg(long, value_name = "FILE", requires = "verify")]
+    pub verify_key: Option<PathBuf>,
     /// For --verify: look for known vulnerabilities with this program, osv-scanner, grype or
     /// trivy [default: the first of them in PATH]
     #[arg(long, value_name = "PROGRAM", requires = "verify")]

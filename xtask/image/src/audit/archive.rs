@@ -23,6 +23,8 @@ pub(crate) struct Image {
     pub(crate) privileged: Vec<String>,
     /// Bytes of all compressed layers; 0 when the archive has them as they are.
     pub(crate) compressed: u64,
+    /// Of the manifest, with `sha256:`.
+    pub(crate) digest: String,
 }
 
 /// Reads an archive that is an OCI layout and has docker's manifest as well.
@@ -42,7 +44,9 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Image> {
         Ok(bytes.clone())
     };
     json("oci-layout")?;
-    let manifest: Value = serde_json::from_slice(&blob(&json("index.json")?["manifests"][0])?)?;
+    let named = blob(&json("index.json")?["manifests"][0])?;
+    let digest = format!("sha256:{}", hash::sha256(&named));
+    let manifest: Value = serde_json::from_slice(&named)?;
     let config: Value = serde_json::from_slice(&blob(&manifest["config"])?)?;
     let parts = manifest["layers"].as_array().cloned().unwrap_or_default();
     let docker = json("manifest.json")?;
@@ -50,7 +54,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Image> {
     if named != parts.len() {
         bail!("docker's manifest names {named} layers and the OCI manifest {}", parts.len());
     }
-    let mut image = Image { config, ..Image::default() };
+    let mut image = Image { config, digest, ..Image::default() };
     for (index, part) in parts.iter().enumerate() {
         let packed = blob(part)?;
         let archive = layer::decompress(&packed)?;

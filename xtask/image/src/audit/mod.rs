@@ -6,6 +6,7 @@ mod archive;
 mod checks;
 mod contents;
 mod finding;
+mod provenance;
 mod scan;
 mod schema;
 
@@ -17,13 +18,14 @@ use finding::{Finding, Verdict};
 use xtask::{progress, repo};
 
 /// Prints the table of all checks; an error when one of them failed.
-pub(crate) fn run(file: &Path, scanner: Option<&str>) -> Result<()> {
+pub(crate) fn run(file: &Path, scanner: Option<&str>, key: Option<&Path>) -> Result<()> {
     let file = repo::root().join(file);
     let bytes =
         std::fs::read(&file).with_context(|| format!("cannot read {}", repo::shown(&file)))?;
     let image = archive::read(&bytes)
         .with_context(|| format!("{} is not a container image", repo::shown(&file)))?;
     let mut findings = checks::all(&image, &paths_of_this_machine())?;
+    findings.extend(provenance::check(&image, &file, key)?);
     findings.push(schema::check(&image)?);
     findings.extend(scan::check(&image, scanner)?);
     xtask::out!("{}", table(&findings));
