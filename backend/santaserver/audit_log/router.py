@@ -17,6 +17,7 @@ from santaserver.inputs import Stored, Time
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
 from santaserver.reads import json_response
 from santaserver.routing import AreaRouter
+from santaserver.streamed_file import StreamedFile
 
 LINES_TYPE = "application/jsonl"
 
@@ -55,7 +56,8 @@ async def list_audit(
 )
 async def export_audit(request: Request, state: StateDep, user: CurrentUser) -> Response:
     """Download the whole log, a line of JSON for each entry, for `audit verify`."""
-    return LogFile(state, user, request_info(request), LINES_TYPE)
+    export = LogFile(state, user, request_info(request))
+    return StreamedFile(export, LINES_TYPE, "santaserver-audit.jsonl")
 
 
 @router.get("/checkpoint", dependencies=[MAY_READ], responses=responses(NotFound))

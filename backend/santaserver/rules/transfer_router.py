@@ -14,6 +14,7 @@ from santaserver.rules import transfer_service as service
 from santaserver.rules.export import TYPES, RuleFile, Wanted
 from santaserver.rules.transfer_schemas import FileFormat, ImportPlan, RuleImport
 from santaserver.scope import Scope
+from santaserver.streamed_file import StreamedFile
 
 router = AreaRouter(prefix="/rules", tags=["rules"], responses=responses(Unauthorized, Forbidden))
 
@@ -35,7 +36,8 @@ async def export_rules(
     layer: Annotated[LayerName | None, Query(description="Only this layer's")] = None,
 ) -> Response:
     """Download rules as a file that `import` accepts; the same rules give the same bytes."""
-    return RuleFile(state, Wanted(file_format, layer, user, scope, request_info(request)))
+    export = RuleFile(state, Wanted(file_format, layer, user, scope, request_info(request)))
+    return StreamedFile(export, TYPES[file_format], f"santaserver-rules.{file_format}")
 
 
 @router.post("/import", dependencies=[require("rule:import")], responses=responses(Conflict, Unprocessable))
