@@ -359,6 +359,7 @@ def _add_user_actions(parser: argparse.ArgumentParser) -> None:
         changed.add_argument("role", choices=list(Role))
         limited(changed)
     action("set-password", "set the password and end the sessions", password=True)
+    action("reset-second-factor", "remove the authenticator app, passkeys and recovery codes")
     action("disable", "refuse logins and end the sessions")
     action("enable", "allow logins again")
 

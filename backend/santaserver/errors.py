@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 UNKNOWN = "Unknown field"
 FRESH_LOGIN = "fresh_login_required"
 SESSION = "session_required"
+LOGIN_EXPIRED = "login_expired"
 PROBLEM_TYPE = "application/problem+json"
 
 
@@ -46,7 +47,8 @@ class ProblemBody(BaseModel):
     code: str | None = Field(
         None,
         description="With some problems, for programs: `fresh_login_required` (enter the password again, "
-        "then repeat the request), `session_required` (no API token may do this)",
+        "then repeat the request), `session_required` (no API token may do this), `login_expired` (the "
+        "password was entered too long ago for the second factor: log in again)",
     )
     changes: list[ChangeNote] | None = Field(
         None, description="With 412: the changes since the version that the request names, the latest first"

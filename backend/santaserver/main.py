@@ -39,6 +39,7 @@ from santaserver.oidc.provider_router import router as for_provider
 from santaserver.oidc.router import router as sign_in
 from santaserver.overview.router import router as overview
 from santaserver.overview.shared import SharedOverview
+from santaserver.passkeys.router import router as passkeys
 from santaserver.programs.router import router as programs
 from santaserver.query_names import check_query
 from santaserver.rest_body import RestBody
@@ -63,6 +64,7 @@ from santaserver.tokens.router import router as tokens
 from santaserver.users.account_router import router as accounts
 from santaserver.users.origin import OriginGuard
 from santaserver.users.router import router as users
+from santaserver.users.second_factor_router import router as second_factor
 from santaserver.users.session_router import router as sessions
 from santaserver.users.sessions import Lifetime, Sessions
 from santaserver.users.setup_notice import announce
@@ -123,6 +125,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     problems.install(app)
     for router in (
         users,
+        second_factor,
+        passkeys,
         sign_in,
         sessions,
         accounts,

@@ -32,6 +32,9 @@ PUBLIC = frozenset(
         "/api/v1/auth/login",
         "/api/v1/auth/logout",
         "/api/v1/auth/oidc/backchannel",
+        "/api/v1/auth/passkeys/sign-in",
+        "/api/v1/auth/passkeys/sign-in/options",
+        "/api/v1/auth/second-factor",
         "/api/v1/setup",
         "/api/v1/setup/link",
     }

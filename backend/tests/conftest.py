@@ -12,6 +12,7 @@ from santaserver.accounts import create_admin, create_enrollment
 from santaserver.logs import JsonFormatter
 from santaserver.migrations.runner import migrate
 from santaserver.settings import load
+from santaserver.users import passwords
 from tests.support import secrets
 from tests.support.postgres import Cluster, as_server, execute
 from tests.support.santa_client import SimulatedMac
@@ -19,7 +20,8 @@ from tests.support.server import RunningServer
 
 ADMIN = ("admin", "correct horse battery")
 SECRET = "enrollment-secret-of-the-tests"
-QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+passwords.STRENGTH = passwords.Strength(time_cost=1, memory_cost=8, parallelism=1)
+QUICK = PasswordHasher(**passwords.STRENGTH._asdict())
 """Makes hashes that are cheap to check: most tests log in."""
 
 

@@ -14,6 +14,9 @@ from santaserver.preconditions import ANY, entity_tag, if_match
 
 DOCUMENT = json.loads((Path(__file__).parents[1] / "openapi.json").read_text())
 WITHOUT = {
+    "DELETE /api/v1/auth/second-factor/totp": "removes what cannot be changed",
+    "DELETE /api/v1/auth/passkeys/{passkey_id}": "removes what cannot be changed",
+    "DELETE /api/v1/users/{user_id}/second-factor": "removes all there is, whatever it is",
     "DELETE /api/v1/sessions": "ends sessions for good, whatever state they are in",
     "DELETE /api/v1/sessions/{session_id}": "the same for one; a second time changes nothing",
     "DELETE /api/v1/tokens/{token_id}": "revokes it for good, whatever state it is in",

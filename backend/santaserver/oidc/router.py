@@ -17,6 +17,7 @@ from santaserver.oidc.pages import failed
 from santaserver.oidc.provider import Provider
 from santaserver.oidc.schemas import FailedSignIn, LoginMethods, ProviderChoice
 from santaserver.routing import API, AreaRouter
+from santaserver.second_factor.relying_party import relying_party
 from santaserver.state import AppState
 
 router = AreaRouter(prefix="/auth", tags=["auth"])
@@ -48,6 +49,7 @@ async def login_methods(
     words = failures.told(failure, name, public_url) if failure else None
     return LoginMethods(
         local=True,
+        passkeys=relying_party(state.settings.server.public_url) is not None,
         provider=ProviderChoice(name=name, start=f"{API}{router.prefix}{START}") if provider else None,
         failure=FailedSignIn(message=words.message, hint=words.hint) if words else None,
     )

@@ -21,5 +21,6 @@ class LoginMethods(BaseModel):
     """How people can log in."""
 
     local: bool = Field(description="Whether there are local accounts with passwords; always true")
+    passkeys: bool = Field(description="Whether people of local accounts can sign in with passkeys")
     provider: ProviderChoice | None = Field(description="Null without one")
     failure: FailedSignIn | None = Field(description="What the code in `failure` means")

@@ -21,7 +21,7 @@ from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, Sea
 from santaserver.reads import tagged
 from santaserver.routing import AreaRouter
 from santaserver.users import account_service as service
-from santaserver.users import setup_service
+from santaserver.users import second_factor_service, setup_service
 from santaserver.users.account_schemas import SetupLink, UserAccount, UserCreate, UserUpdate
 
 router = AreaRouter(prefix="/users", tags=["users"], responses=responses(Unauthorized, Forbidden))
@@ -85,6 +85,17 @@ async def delete_user(
 ) -> None:
     """Delete a user, with sessions and API tokens. To keep the name in lists, disable the user instead."""
     await service.delete_user(work, user_id, expected, user, now)
+
+
+@router.delete(
+    "/{user_id}/second-factor",
+    dependencies=[MAY_WRITE],
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=responses(NotFound),
+)
+async def reset_second_factor(user_id: RowId, work: WorkDep, user: CurrentUser, now: NowDep) -> None:
+    """Remove the authenticator app, passkeys and recovery codes of a user who has lost them."""
+    await second_factor_service.reset(work, user_id, user, now)
 
 
 @router.post(

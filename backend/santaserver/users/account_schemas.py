@@ -73,6 +73,7 @@ class UserAccount(BaseModel):
     kind: UserKind
     created_at: datetime
     has_password: bool = Field(description="Without one there is nothing to log in with, except elsewhere")
+    second_factor: bool = Field(description="Whether the password alone is not enough: see `/second-factor`")
     setup_until: datetime | None = Field(description="When the setup link of the user ends; null: no link")
     disabled: bool
     deprovisioned: bool = Field(description="Whether SCIM says that this person is not active")

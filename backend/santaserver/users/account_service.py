@@ -180,6 +180,7 @@ def shown(row: UserRow) -> UserAccount:
         kind="service" if row.kind == "service" else "person",
         created_at=row.created_at,
         has_password=row.has_password,
+        second_factor=row.second_factor,
         setup_until=row.setup_until,
         disabled=row.disabled_at is not None,
         deprovisioned=row.deprovisioned_at is not None,
@@ -238,4 +239,5 @@ def _record(
 
 
 def _plain(user: UserAccount) -> dict[str, Any]:
-    return user.model_dump(mode="json", exclude={"created_at", "etag", "setup_until", "signed_in_at"})
+    left_out = {"created_at", "etag", "second_factor", "setup_until", "signed_in_at"}
+    return user.model_dump(mode="json", exclude=left_out)

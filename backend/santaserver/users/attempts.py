@@ -1,5 +1,6 @@
 """Checks passwords: every attempt is counted before the password is checked."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,10 +10,11 @@ from santaserver.db import Connection
 from santaserver.state import AppState
 from santaserver.users import login_audit
 from santaserver.users import login_repository as repository
+from santaserver.users import repository as users
 from santaserver.users.counted import count, too_many
 from santaserver.users.device import known_device
 from santaserver.users.login_repository import Account
-from santaserver.users.passwords import check_password
+from santaserver.users.passwords import check_password, hash_password, needs_rehash
 from santaserver.users.throttle import Counter, counters, network_counter, network_of
 
 
@@ -54,6 +56,8 @@ async def check(
         async with state.logins.slot(network):
             stored = account.password_hash if account else None
             fits = await check_password(stored, password)
+            if fits and account is not None:
+                account = await _rehashed(state, account, password, network)
     except BaseException:
         async with state.database.read(network) as connection:
             await repository.uncount_attempt(connection, counted)
@@ -61,3 +65,14 @@ async def check(
     if not fits:
         await login_audit.failed(state, account, request, network, now)
     return Attempt(account if fits else None, network, counted)
+
+
+async def _rehashed(state: AppState, account: Account, password: str, network: str) -> Account:
+    """Return the account after its hash got the parameters of today; a password changed meanwhile stays."""
+    stored = account.password_hash
+    if stored is None or not needs_rehash(stored):
+        return account
+    hashed = await asyncio.to_thread(hash_password, password)
+    async with state.database.read(network) as connection:
+        done = await users.replace_password(connection, account.id, stored, hashed)
+    return account._replace(password_hash=hashed) if done else account

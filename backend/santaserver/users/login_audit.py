@@ -27,6 +27,29 @@ async def throttled(
         await _store(state, "login_throttled", account, request, key, now, attempts)
 
 
+async def code_throttled(
+    state: AppState, account: Account, request: RequestInfo, key: str, now: datetime
+) -> None:
+    """Record that codes of the second step were refused unchecked; of a flood, one entry a minute."""
+    attempts = state.refusals.count(f"code:{key}", now)
+    if attempts:
+        await _store(state, "second_factor_throttled", account, request, key, now, attempts)
+
+
+def password_accepted(account: Account, request: RequestInfo, now: datetime) -> audit.AuditEntry:
+    """Return the entry of a right password; nobody is logged in before the second factor."""
+    after = {"username": account.username}
+    target: Target = ("user", str(account.id))
+    return audit.entry(ANONYMOUS, now, "second_factor_requested", target, None, after, request=request)
+
+
+def code_failed(account: Account, request: RequestInfo, now: datetime) -> audit.AuditEntry:
+    """Return the entry of a wrong code; what was typed is not kept."""
+    after = {"username": account.username}
+    target: Target = ("user", str(account.id))
+    return audit.entry(ANONYMOUS, now, "second_factor_failed", target, None, after, request=request)
+
+
 async def _store(
     state: AppState,
     action: str,
@@ -44,7 +67,9 @@ async def _store(
         await audit.store(connection, [entry])
 
 
-def good(account: Account, request: RequestInfo, now: datetime) -> audit.AuditEntry:
+def good(account: Account, request: RequestInfo, now: datetime, second_factor: str = "") -> audit.AuditEntry:
     """Return the entry of a login, stored with the session that it opens."""
     actor = Actor(account.username, account.id)
-    return audit.entry(actor, now, "login", ("user", str(account.id)), request=request)
+    target: Target = ("user", str(account.id))
+    after = {"second_factor": second_factor} if second_factor else None
+    return audit.entry(actor, now, "login", target, None, after, request=request)

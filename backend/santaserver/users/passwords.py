@@ -2,7 +2,7 @@
 
 import asyncio
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -11,11 +11,23 @@ if TYPE_CHECKING:
 MAX_PASSWORD = 1000
 
 
+class Strength(NamedTuple):
+    """The parameters of argon2id; hashes of others are replaced at the next login."""
+
+    time_cost: int
+    memory_cost: int
+    parallelism: int
+
+
+PRODUCTION = Strength(time_cost=2, memory_cost=19_456, parallelism=1)
+STRENGTH = PRODUCTION
+
+
 @cache
 def _hasher() -> "PasswordHasher":
     from argon2 import PasswordHasher  # noqa: PLC0415 - only logins need it
 
-    return PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+    return PasswordHasher(**STRENGTH._asdict())
 
 
 @cache
@@ -26,6 +38,11 @@ def _nobody() -> str:
 def hash_password(password: str) -> str:
     """Return a hash to store."""
     return _hasher().hash(password)
+
+
+def needs_rehash(stored: str) -> bool:
+    """Tell whether a hash was made with other parameters than those of today."""
+    return _hasher().check_needs_rehash(stored)
 
 
 async def check_password(stored: str | None, password: str) -> bool:

@@ -40,6 +40,7 @@ class UserRow(Struct, frozen=True):
     password_digest: bytes
     """Of the stored hash: tells one password from the next, and nothing else."""
     has_password: bool
+    second_factor: bool
     kind: str
     setup_until: datetime | None
 
@@ -55,7 +56,9 @@ select u.id, u.username, u.display_name, u.created_at, u.disabled_at, u.deprovis
   array(select g.name from user_group_member m join user_group g on g.id = m.group_id where m.user_id = u.id
         order by lower(g.name), g.id),
   i.user_id is not null, i.signed_in_at, exists (select from scim_user s where s.user_id = u.id),
-  sha256(convert_to(coalesce(u.password_hash, ''), 'UTF8')), u.password_hash is not null, u.kind,
+  sha256(convert_to(coalesce(u.password_hash, ''), 'UTF8')), u.password_hash is not null,
+  exists (select from totp_secret t where t.user_id = u.id)
+    or exists (select from passkey p where p.user_id = u.id), u.kind,
   (select l.expires_at from setup_link l where l.user_id = u.id)
 from app_user u left join user_identity i on i.user_id = u.id
 """  # noqa: S608 - a constant

@@ -23,17 +23,34 @@ from santaserver.users.schemas import (
     PasswordChange,
     Reauthentication,
 )
+from santaserver.users.second_factor_answers import second_factor_needed
+from santaserver.users.second_factor_schemas import SecondFactorNeeded
+from santaserver.users.second_step import SecondStep
 from santaserver.users.session_repository import delete_session, logout_hint
 from santaserver.users.sessions import hash_token
 
 router = AreaRouter(prefix="/auth", tags=["auth"])
 
 
-@router.post("/login", dependencies=[public("log in")], responses=responses(Unauthorized, TooManyRequests))
-async def login(login: Login, request: Request, response: Response, state: StateDep) -> User:
+@router.post(
+    "/login",
+    dependencies=[public("log in")],
+    response_model=User,
+    responses={
+        **responses(Unauthorized, TooManyRequests),
+        HTTPStatus.ACCEPTED: {
+            "model": SecondFactorNeeded,
+            "description": "The password is right; there is no session before the second factor",
+        },
+    },
+)
+async def login(login: Login, request: Request, response: Response, state: StateDep) -> User | Response:
     """Check a password and open a session, whose id is set as a cookie."""
     user_agent = request.headers.get("user-agent", "")
-    user, token = await service.login(state, login, request_info(request), request.cookies, user_agent)
+    done = await service.login(state, login, request_info(request), request.cookies, user_agent)
+    if isinstance(done, SecondStep):
+        return second_factor_needed(done, state.settings)
+    user, token = done
     set_session_cookie(response, token, state.settings)
     set_device_cookie(response, state.settings, user.username, state.clock())
     return user

@@ -8,6 +8,7 @@ from santaserver.current_user import User
 from santaserver.inputs import Input, Stored
 from santaserver.users.password_rules import SHORTEST
 from santaserver.users.passwords import MAX_PASSWORD
+from santaserver.users.second_factor_schemas import MAX_CODE
 
 
 class Login(Input):
@@ -34,6 +35,12 @@ class Reauthentication(Input):
     """The proof that it is still the same person."""
 
     password: Stored = Field(min_length=1, max_length=MAX_PASSWORD)
+    code: Stored | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_CODE,
+        description="Of the authenticator app, or a recovery code; needed by accounts with a second factor",
+    )
 
 
 class Session(BaseModel):

@@ -1,16 +1,16 @@
-"""Logging in."""
+"""Logging in with a password."""
 
 from collections.abc import Mapping
 
 from santaserver import audit
 from santaserver.audit import RequestInfo
-from santaserver.current_user import User, user_with
+from santaserver.current_user import User
 from santaserver.errors import Unauthorized
+from santaserver.second_factor.repository import factors_of
 from santaserver.state import AppState
-from santaserver.users import attempts, login_audit
-from santaserver.users.bindings import bindings_of
-from santaserver.users.login_repository import Account
+from santaserver.users import attempts, login_audit, second_step
 from santaserver.users.schemas import Login
+from santaserver.users.second_step import SecondStep
 from santaserver.users.session_repository import Login as NewSession
 
 
@@ -21,8 +21,8 @@ def normalise_username(username: str) -> str:
 
 async def login(
     state: AppState, login: Login, request: RequestInfo, cookies: Mapping[str, str], user_agent: str
-) -> tuple[User, str]:
-    """Check a password; return the user and a new session id.
+) -> tuple[User, str] | SecondStep:
+    """Check a password; return the user and a new session id, or what the second factor goes on with.
 
     Raises `TooManyRequests` while throttled and `Unauthorized` for a wrong name or password.
     """
@@ -34,10 +34,11 @@ async def login(
     opened = NewSession(account.id, request.address, user_agent, now)
     async with state.database.read(attempt.network) as connection, connection.transaction():
         await attempt.forgive(connection)
+        factors = await factors_of(connection, account.id)
+        if factors.required:
+            step = await second_step.begin(connection, account, factors, now)
+            await audit.store(connection, [login_audit.password_accepted(account, request, now)])
+            return step
         token = await state.sessions.begin(connection, opened)
         await audit.store(connection, [login_audit.good(account, request, now)])
-    return _shown(account), token
-
-
-def _shown(account: Account) -> User:
-    return user_with(account.id, account.username, account.display_name, bindings_of(account.bindings))
+    return second_step.shown(account), token

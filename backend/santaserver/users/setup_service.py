@@ -4,27 +4,28 @@ import asyncio
 from datetime import datetime
 
 from santaserver import audit
-from santaserver.audit import Actor, RequestInfo
-from santaserver.current_user import User, user_with
+from santaserver.audit import ANONYMOUS, Actor, RequestInfo, Target
+from santaserver.current_user import User
 from santaserver.db import Connection
 from santaserver.errors import Conflict, NotFound, wrong_field
 from santaserver.outbox import discard
 from santaserver.permissions import Role
+from santaserver.second_factor.repository import factors_of
 from santaserver.state import AppState
 from santaserver.unit_of_work import UnitOfWork
-from santaserver.users import login_repository, repository
+from santaserver.users import login_repository, repository, second_step
 from santaserver.users import setup_repository as links
 from santaserver.users.account_schemas import SetupLink
 from santaserver.users.account_service import NO_LOCAL_LOGIN
 from santaserver.users.administrators import is_managed, lock_roles
 from santaserver.users.authority import check_not_above
 from santaserver.users.binding_repository import Holder, StoredRole, replace_roles
-from santaserver.users.bindings import bindings_of
 from santaserver.users.counted import count, too_many
 from santaserver.users.login_repository import Account
 from santaserver.users.password_rules import check_password_rules
 from santaserver.users.passwords import hash_password
 from santaserver.users.repository import NewUser
+from santaserver.users.second_step import SecondStep
 from santaserver.users.service import normalise_username
 from santaserver.users.session_repository import Login
 from santaserver.users.setup_repository import FoundLink
@@ -75,8 +76,11 @@ async def offer(state: AppState, secret: str, request: RequestInfo, now: datetim
 
 async def use(
     state: AppState, setup: Setup, request: RequestInfo, user_agent: str, now: datetime
-) -> tuple[User, str]:
-    """Create the first administrator, or set the password of a user; return the user and a new session."""
+) -> tuple[User, str] | SecondStep:
+    """Create the first administrator, or set the password of a user; return the user and a new session.
+
+    A link replaces the password, not the second factor: with one, the login goes on with it.
+    """
     found = await _find(state, setup.secret, request, now)
     username = found.username or normalise_username(setup.username or "")
     if not username:
@@ -98,10 +102,22 @@ async def use(
         if account is None:
             raise NotFound(NOT_VALID)
         opened = Login(account.id, request.address, user_agent, now)
-        session = await state.sessions.begin(connection, opened)
-        work.audit(Actor(username, account.id), now, "login", ("user", str(account.id)))
+        done = await _log_in(state, work, account, opened)
     state.sessions.ended()
-    return _shown(account), session
+    return done
+
+
+async def _log_in(
+    state: AppState, work: UnitOfWork, account: Account, opened: Login
+) -> tuple[User, str] | SecondStep:
+    target: Target = ("user", str(account.id))
+    factors = await factors_of(work.connection, account.id)
+    if factors.required:
+        after = {"username": account.username}
+        work.audit(ANONYMOUS, opened.now, "second_factor_requested", target, None, after)
+        return await second_step.begin(work.connection, account, factors, opened.now)
+    work.audit(Actor(account.username, account.id), opened.now, "login", target)
+    return second_step.shown(account), await state.sessions.begin(work.connection, opened)
 
 
 async def _find(state: AppState, secret: str, request: RequestInfo, now: datetime) -> FoundLink:
@@ -138,7 +154,3 @@ async def _set_password(work: UnitOfWork, user_id: int, username: str, hashed: s
     await repository.forget_failures(work.connection, username)
     after = {"username": username, "by": "setup link"}
     work.audit(Actor(username, user_id), now, "password_changed", ("user", str(user_id)), None, after)
-
-
-def _shown(account: Account) -> User:
-    return user_with(account.id, account.username, account.display_name, bindings_of(account.bindings))

@@ -68,6 +68,21 @@ def network_counter(network: str) -> Counter:
     return Counter(f"network:{network}", FREE_PER_NETWORK)
 
 
+def code_counters(username: str, network: str, device: str | None) -> list[Counter]:
+    """Return what counts a code of the second step, in the order that locks are taken in."""
+    if device is not None:
+        return [Counter(f"code-device:{device}", FREE_PER_DEVICE)]
+    return [
+        Counter(f"code-account:{username}", FREE_PER_ACCOUNT),
+        Counter(f"code-name:{username}@{network}", FREE_PER_NAME),
+    ]
+
+
+def passkey_counter(network: str) -> Counter:
+    """Return the counter of passkeys that were refused."""
+    return Counter(f"passkey:{network}", FREE_TOKENS)
+
+
 def token_counter(network: str) -> Counter:
     """Return the counter of API tokens that were refused."""
     return Counter(f"token:{network}", FREE_TOKENS)

@@ -13,7 +13,7 @@ from santaserver.preconditions import ANY
 from santaserver.settings import Settings
 from santaserver.unit_of_work import UnitOfWork
 from santaserver.users import account_service as service
-from santaserver.users import repository
+from santaserver.users import repository, second_factor_service
 from santaserver.users.account_schemas import RoleGrant, UserCreate, UserUpdate
 from santaserver.users.administrators import lock_roles
 from santaserver.users.service import normalise_username
@@ -58,6 +58,11 @@ async def _create(work: UnitOfWork, arguments: argparse.Namespace, password: str
 
 async def _set_password(work: UnitOfWork, arguments: argparse.Namespace, password: str | None) -> None:
     await _update(work, arguments.username, UserUpdate(password=password))
+
+
+async def _reset_second_factor(work: UnitOfWork, arguments: argparse.Namespace, _: str | None) -> None:
+    row = await _find(work.connection, arguments.username)
+    await second_factor_service.reset(work, row.id, None, system_clock())
 
 
 async def _disable(work: UnitOfWork, arguments: argparse.Namespace, _: str | None) -> None:
@@ -120,6 +125,7 @@ def _shown(grant: Grant) -> str:
 ACTIONS: dict[str, Callable[[UnitOfWork, argparse.Namespace, str | None], Awaitable[None]]] = {
     "create": _create,
     "set-password": _set_password,
+    "reset-second-factor": _reset_second_factor,
     "disable": _disable,
     "enable": _enable,
     "grant": _grant,

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -14,11 +14,14 @@ import pytest
 from santaserver.__main__ import _parser
 from santaserver.openapi import build
 from tests.conftest import ADMIN, SECRET, add_user, add_viewer
+from tests.second_factor.apps import TOTP, App
+from tests.second_factor.authenticator import AGAIN, PASSKEYS, SIGN_IN, Authenticator, options
 from tests.support.postgres import execute, fetch, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 from tests.sync.helpers import sha
 
+URL = "http://localhost"
 SIZE = "select size from audit_head"
 LOGIN = {"username": ADMIN[0], "password": ADMIN[1]}
 RULE = {"rule_type": "BINARY", "identifier": sha(1), "policy": "BLOCKLIST"}
@@ -38,7 +41,14 @@ USER = {"username": "eve", "password": "a long password", "roles": []}
 TOKEN = {"name": "ci", "permissions": ["rule:read"], "expires_at": "2999-01-01T00:00:00Z"}
 ESSENTIAL = {"name": "VPN", "rule_type": "TEAMID", "identifiers": ["ABCDEFGHIJ"]}
 CSV = f"layer,rule_type,identifier,policy\nglobal,BINARY,{sha(9)},BLOCKLIST\n"
-READS = {("POST", "/tags/order/impact"), ("POST", "/tags/predicate"), ("POST", "/setup/link")}
+READS = {
+    ("POST", "/tags/order/impact"),
+    ("POST", "/tags/predicate"),
+    ("POST", "/setup/link"),
+    ("POST", "/auth/passkeys/options"),
+    ("POST", "/auth/passkeys/reauthenticate/options"),
+    ("POST", "/auth/passkeys/sign-in/options"),
+}
 """They only answer a question that is too long, or too secret, for an address."""
 ELSEWHERE = {("POST", "/setup")}
 """Of nobody who is logged in: users/test_setup.py."""
@@ -54,6 +64,8 @@ class World:
     admin: httpx.Client
     mac: str
     ids: dict[str, Any]
+    app: App | None = None
+    passkey: Authenticator = field(default_factory=lambda: Authenticator(origin=URL))
 
     def size(self) -> int:
         size: int = value(self.server.dsn, SIZE)
@@ -63,7 +75,7 @@ class World:
 @pytest.fixture
 def world(dsn: str) -> Iterator[World]:
     """Return it."""
-    with RunningServer(dsn, {"PUBLIC_URL": "http://127.0.0.1"}) as server, server.client() as admin:
+    with RunningServer(dsn, {"PUBLIC_URL": URL}) as server, server.client() as admin:
         admin.post("/api/v1/auth/login", json=LOGIN).raise_for_status()
         mac = SimulatedMac(server.url, secret=SECRET)
         mac.sync()
@@ -100,6 +112,7 @@ def fill(path: str, world: World) -> str:
         essential_id=world.ids["essential"],
         token_id=world.ids.get("token"),
         scim_token_id=world.ids.get("scim_token"),
+        passkey_id=world.ids.get("passkey"),
     )
 
 
@@ -136,6 +149,34 @@ def with_member(world: World) -> None:
 def with_serials(world: World) -> None:
     path = fill("/api/v1/enrollments/{enrollment_id}/serials", world)
     world.admin.patch(path, json={"add": ["C02A"]}).raise_for_status()
+
+
+def with_app(world: World) -> dict[str, Any]:
+    """Begin to set up an authenticator app; return the code that confirms it."""
+    world.app = App(world.admin.post(TOTP).json()["uri"], world.server.clock)
+    return {"code": world.app.code()}
+
+
+def with_pending_login(world: World) -> dict[str, Any]:
+    """Enter the password; return the code that the login goes on with."""
+    assert world.app is not None
+    world.server.clock.advance(seconds=60)  # each code counts once
+    assert world.admin.post("/api/v1/auth/login", json=LOGIN).status_code == httpx.codes.ACCEPTED
+    return {"code": world.app.code()}
+
+
+def with_new_passkey(world: World) -> dict[str, Any]:
+    """Begin to make a passkey; return what the browser then sends."""
+    return world.passkey.make(options(world.admin, PASSKEYS))
+
+
+def with_passkey(world: World, path: str) -> dict[str, Any]:
+    """Begin to use the passkey; return what the browser then sends."""
+    return world.passkey.use(options(world.admin, path))
+
+
+def with_passkey_id(world: World) -> None:
+    world.ids["passkey"] = world.admin.get(PASSKEYS).json()["items"][0]["id"]
 
 
 ACTS: dict[tuple[str, str], tuple[str, Body]] = {
@@ -193,6 +234,19 @@ ACTS: dict[tuple[str, str], tuple[str, Body]] = {
     ("POST", "/users"): ("user_created", {**USER, "username": "ann"}),
     ("PATCH", "/users/{user_id}"): ("user_changed", {"roles": [{"role": "viewer"}]}),
     ("POST", "/users/{user_id}/setup-link"): ("setup_link_created", None),
+    ("DELETE", "/users/{user_id}/second-factor"): ("second_factor_reset", None),
+    ("POST", "/auth/second-factor/totp"): ("totp_enrollment_started", None),
+    ("POST", "/auth/second-factor/totp/confirm"): ("totp_enabled", with_app),
+    ("POST", "/auth/second-factor/recovery-codes"): ("recovery_codes_created", None),
+    ("POST", "/auth/second-factor"): ("login", with_pending_login),
+    ("POST", "/auth/passkeys"): ("passkey_added", with_new_passkey),
+    ("POST", "/auth/passkeys/sign-in"): ("login", lambda world: with_passkey(world, SIGN_IN)),
+    ("POST", "/auth/passkeys/reauthenticate"): (
+        "reauthenticated",
+        lambda world: with_passkey(world, AGAIN),
+    ),
+    ("DELETE", "/auth/passkeys/{passkey_id}"): ("passkey_removed", with_passkey_id),
+    ("DELETE", "/auth/second-factor/totp"): ("totp_removed", None),
     ("POST", "/tokens"): ("token_created", with_token),
     ("POST", "/tokens/{token_id}/rotate"): ("token_rotated", {}),
     ("DELETE", "/tokens/{token_id}"): ("token_revoked", None),
@@ -305,6 +359,7 @@ COMMANDS: dict[tuple[str, ...], tuple[str, ...] | None] = {
     ("user", "grant"): ("admin", "auditor"),
     ("user", "revoke"): ("viewer", "viewer"),
     ("user", "set-password"): ("admin", "--password-stdin"),
+    ("user", "reset-second-factor"): ("viewer",),
     ("user", "disable"): ("viewer",),
     ("user", "enable"): ("gone",),
     ("user", "list"): None,

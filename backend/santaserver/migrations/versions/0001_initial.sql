@@ -185,6 +185,74 @@ create table logout_token (
 );
 create index logout_token_age on logout_token (expires_at);
 
+-- Second factors of local accounts.
+create table totp_secret (
+  user_id bigint primary key references app_user on delete cascade,
+  sealed bytea not null,
+  last_step bigint not null,
+  created_at timestamptz not null
+);
+comment on column totp_secret.sealed is 'Encrypted with a key that is derived from SECRET_KEY.';
+comment on column totp_secret.last_step is 'Time step of the last code that was accepted; each one is accepted once.';
+
+create table totp_enrollment (
+  user_id bigint primary key references app_user on delete cascade,
+  sealed bytea not null,
+  created_at timestamptz not null
+);
+comment on table totp_enrollment is 'Authenticator apps that have not shown a code yet; they do not count.';
+
+create table recovery_code (
+  code_hash bytea primary key check (octet_length(code_hash) = 32),
+  user_id bigint not null references app_user on delete cascade,
+  created_at timestamptz not null
+);
+create index recovery_code_user on recovery_code (user_id);
+
+create table passkey (
+  id bigint generated always as identity primary key,
+  user_id bigint not null references app_user on delete cascade,
+  credential_id bytea not null unique,
+  credential bytea not null,
+  user_handle bytea not null check (octet_length(user_handle) = 32),
+  rp_id text not null,
+  sign_count bigint not null,
+  name text not null check (name <> ''),
+  created_at timestamptz not null,
+  last_used_at timestamptz
+);
+comment on column passkey.credential is 'Attested credential data of WebAuthn: model, credential id and public key.';
+comment on column passkey.rp_id is 'The host name that it was made for; it works at no other.';
+create index passkey_user on passkey (user_id);
+
+create table pending_login (
+  id_hash bytea primary key check (octet_length(id_hash) = 32),
+  user_id bigint not null references app_user on delete cascade,
+  password_digest bytea not null check (octet_length(password_digest) = 32),
+  failures integer not null default 0,
+  created_at timestamptz not null
+);
+comment on table pending_login is 'Logins whose password was right and whose second factor is awaited.';
+create index pending_login_user on pending_login (user_id);
+create index pending_login_age on pending_login (created_at);
+
+create table passkey_challenge (
+  challenge_hash bytea primary key check (octet_length(challenge_hash) = 32),
+  browser_hash bytea not null check (octet_length(browser_hash) = 32),
+  purpose text not null check (purpose in ('sign_in', 'register', 'reauthenticate')),
+  user_id bigint references app_user on delete cascade,
+  user_handle bytea check (octet_length(user_handle) = 32),
+  network text not null,
+  created_at timestamptz not null,
+  check ((user_id is null) = (purpose = 'sign_in')),
+  check ((user_handle is null) = (purpose <> 'register'))
+);
+comment on column passkey_challenge.user_handle is 'What the new passkey knows the account by.';
+comment on table passkey_challenge is 'What passkeys have to sign: once, and in the browser that asked for it.';
+create index passkey_challenge_network on passkey_challenge (network);
+create index passkey_challenge_user on passkey_challenge (user_id);
+create index passkey_challenge_age on passkey_challenge (created_at);
+
 create table login_failure (
   key text primary key,
   failures integer not null check (failures > 0),

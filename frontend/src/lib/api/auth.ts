@@ -1,8 +1,15 @@
 // Who is logged in.
 import { api, unwrap, type CallOptions } from './client.ts';
-import type { LoginMethods, LoginState, User } from './types.ts';
+import type { LoginMethods, LoginState, SecondFactorNeeded, User } from './types.ts';
 
-export function logIn(username: string, password: string): Promise<User> {
+/** Who is logged in now, or what the login goes on with. */
+export type LoginStep = User | SecondFactorNeeded;
+
+export function needsSecondFactor(step: LoginStep): step is SecondFactorNeeded {
+  return 'methods' in step;
+}
+
+export function logIn(username: string, password: string): Promise<LoginStep> {
   return unwrap(api.POST('/api/v1/auth/login', { body: { username, password } }));
 }
 
@@ -24,8 +31,8 @@ export function loginState(options: CallOptions = {}): Promise<LoginState> {
 }
 
 /** Proves again who is logged in; the session gets another id. */
-export async function reauthenticate(password: string): Promise<void> {
-  await unwrap(api.POST('/api/v1/auth/reauthenticate', { body: { password } }));
+export async function reauthenticate(password: string, code: string | null): Promise<void> {
+  await unwrap(api.POST('/api/v1/auth/reauthenticate', { body: { password, code } }));
 }
 
 /** Changes the own password; returns how many other sessions were ended. */

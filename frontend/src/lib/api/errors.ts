@@ -22,6 +22,8 @@ export class ApiError extends Error {
     readonly fields: Readonly<Record<string, string>> = {},
     /** With 412: the object as someone else has left it, and these changes. */
     readonly stale: Stale | null = null,
+    /** What programs tell it by; empty for most. */
+    readonly code: string = '',
   ) {
     super(detail || title);
   }
@@ -53,7 +55,8 @@ export function errorFromResponse(status: number, body: unknown): ApiError {
   const known = status in FALLBACK ? title : text(body['title']) || title;
   if (isRecord(body['confirm'])) return new ApiError(status, 'Not saved', 'Nothing was changed.');
   const detail = text(body['detail']) || advice;
-  return new ApiError(status, known, detail, fieldMessages(body['errors']), staleness(body));
+  const fields = fieldMessages(body['errors']);
+  return new ApiError(status, known, detail, fields, staleness(body), text(body['code']));
 }
 
 /** The object as it is now, when that is why a change was refused. */

@@ -1,11 +1,11 @@
 // Users and service accounts, and the links with which users choose a password.
+import type { LoginStep } from './auth.ts';
 import { api, ifMatch, unwrap, type CallOptions } from './client.ts';
 import type {
   Page,
   Position,
   SetupLink,
   SetupOffer,
-  User,
   UserAccount,
   UserCreate,
   UserUpdate,
@@ -41,6 +41,12 @@ export function makeSetupLink(id: UserAccount['id']): Promise<SetupLink> {
   );
 }
 
+/** Removes the authenticator app, passkeys and recovery codes of a user. */
+export async function resetSecondFactor(id: UserAccount['id']): Promise<void> {
+  const params = { path: { user_id: id } };
+  await unwrap(api.DELETE('/api/v1/users/{user_id}/second-factor', { params }));
+}
+
 /** What a setup link is for. */
 export function readSetupLink(secret: string): Promise<SetupOffer> {
   return unwrap(api.POST('/api/v1/setup/link', { body: { secret } }));
@@ -51,6 +57,6 @@ export function useSetupLink(
   secret: string,
   username: string | null,
   password: string,
-): Promise<User> {
+): Promise<LoginStep> {
   return unwrap(api.POST('/api/v1/setup', { body: { secret, username, password } }));
 }

@@ -16,6 +16,13 @@ export type RoleGrant = Schemas['RoleGrant'];
 export type SetupLink = Schemas['SetupLink'];
 export type SetupOffer = Schemas['SetupOffer'];
 export type Session = Schemas['Session'];
+/** The password is right, and the login goes on with a second factor. */
+export type SecondFactorNeeded = Schemas['SecondFactorNeeded'];
+export type SecondFactorState = Schemas['SecondFactorState'];
+export type TotpEnrollment = Schemas['TotpEnrollment'];
+export type Passkey = Schemas['Passkey'];
+export type PasskeyList = Schemas['PasskeyList'];
+export type AddedPasskey = Schemas['AddedPasskey'];
 export type Token = Schemas['Token'];
 export type TokenCreate = Schemas['TokenCreate'];
 export type TokenSecret = Schemas['TokenSecret'];

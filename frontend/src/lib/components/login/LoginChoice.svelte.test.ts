@@ -16,7 +16,7 @@ beforeEach(() => {
 });
 
 it('offers the provider first, which returns to the page', () => {
-  show({ local: true, provider, failure: null });
+  show({ local: true, passkeys: false, provider, failure: null });
   const link = screen.getByRole<HTMLAnchorElement>('link', { name: 'Sign in with Microsoft' });
   const address = new URL(link.href);
   expect(address.pathname).toBe('/api/v1/auth/oidc/start');
@@ -27,12 +27,12 @@ it('offers the provider first, which returns to the page', () => {
 });
 
 it('has the form when someone asks for it', () => {
-  show({ local: true, provider, failure: null }, true);
+  show({ local: true, passkeys: false, provider, failure: null }, true);
   expect(screen.getByLabelText('Password')).toBeTruthy();
   expect(screen.getByRole('link', { name: 'Sign in with Microsoft' })).toBeTruthy();
 });
 
-it.each([null, { local: true, provider: null, failure: null }])(
+it.each([null, { local: true, passkeys: false, provider: null, failure: null }])(
   'has only the form without a provider, or when the ways to log in are not known',
   (methods) => {
     show(methods);
@@ -43,7 +43,7 @@ it.each([null, { local: true, provider: null, failure: null }])(
 
 it('says why a sign-in failed and what to do', () => {
   const failure = { message: 'Your account here is disabled.', hint: 'Ask an administrator.' };
-  show({ local: true, provider, failure });
+  show({ local: true, passkeys: false, provider, failure });
   const text = screen.getByRole('alert').textContent;
   expect(text).toContain(failure.message);
   expect(text).toContain(failure.hint);

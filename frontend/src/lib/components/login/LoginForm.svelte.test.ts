@@ -1,6 +1,6 @@
 import { render, screen, waitFor } from '@testing-library/svelte';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { logIn, loginState } from '../../api/auth.ts';
+import { logIn, loginState, needsSecondFactor } from '../../api/auth.ts';
 import { ApiError } from '../../api/errors.ts';
 import type { User } from '../../api/types.ts';
 import LoginForm from './LoginForm.svelte';
@@ -19,6 +19,7 @@ const user: User = {
 };
 const state = { user, https_only: false, public_url: '' };
 const onsuccess = vi.fn(async () => undefined);
+const onsecondfactor = vi.fn();
 const field = (name: string) => screen.getByLabelText<HTMLInputElement>(name);
 
 function type(name: string, value: string) {
@@ -32,7 +33,7 @@ function submit() {
 
 beforeEach(() => {
   vi.mocked(loginState).mockResolvedValue(state);
-  render(LoginForm, { onsuccess });
+  render(LoginForm, { onsuccess, onsecondfactor });
 });
 
 it('logs in', async () => {
@@ -41,6 +42,18 @@ it('logs in', async () => {
   submit();
   await waitFor(() => expect(onsuccess).toHaveBeenCalledOnce());
   expect(logIn).toHaveBeenCalledWith('admin', ' secret ');
+});
+
+it('goes on with the second factor', async () => {
+  const needed = { methods: ['totp' as const], expires_in: 300 };
+  vi.mocked(logIn).mockResolvedValue(needed);
+  vi.mocked(needsSecondFactor).mockReturnValue(true);
+  vi.mocked(loginState).mockResolvedValue({ ...state, user: null });
+  type('Username', 'admin');
+  type('Password', 'secret');
+  submit();
+  await waitFor(() => expect(onsecondfactor).toHaveBeenCalledExactlyOnceWith(needed));
+  expect(onsuccess).not.toHaveBeenCalled();
 });
 
 it('asks for what is missing', async () => {

@@ -1,3 +1,5 @@
+import { listPasskeys } from '#lib/api/passkeys.ts';
+import { secondFactor } from '#lib/api/second-factor.ts';
 import { listSessions } from '#lib/api/sessions.ts';
 import { listTokens } from '#lib/api/tokens.ts';
 import { PagedList } from '#lib/state/paged-list.svelte.ts';
@@ -14,6 +16,7 @@ export const load: PageLoad = async ({ fetch, parent }) => {
     read: (position) => listTokens(position, null, { fetch }),
     key: (token) => token.id,
   });
+  const [factors, passkeys] = await Promise.all([secondFactor({ fetch }), listPasskeys({ fetch })]);
   await briefly(Promise.all([sessions.first, tokens.first]));
-  return { title: 'Your account', sessions, tokens };
+  return { title: 'Your account', sessions, tokens, factors, passkeys };
 };
