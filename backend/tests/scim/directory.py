@@ -54,10 +54,9 @@ class Directory:
 
     def send(self, method: str, path: str, body: Any = None, **options: Any) -> httpx.Response:  # noqa: ANN401
         """Send a request below `/scim/v2`."""
-        headers = {"Content-Type": f"{MEDIA_TYPE}; charset=utf-8", **options.pop("headers", {})}
         if body is None:
-            headers.pop("Content-Type")
-            return self.client.request(method, SCIM + path, headers=headers, **options)
+            return self.client.request(method, SCIM + path, **options)
+        headers = {"Content-Type": f"{MEDIA_TYPE}; charset=utf-8", **options.pop("headers", {})}
         return self.client.request(method, SCIM + path, json=body, headers=headers, **options)
 
     def get(self, path: str, **parameters: str) -> Body:
@@ -74,14 +73,14 @@ class Directory:
         resources: list[Body] = answer["Resources"]
         return resources
 
-    def user(self, name: str, **attributes: Any) -> Body:  # noqa: ANN401 - JSON
+    def user(self, name: str, /, **attributes: Any) -> Body:  # noqa: ANN401 - JSON
         """Create a person."""
         response = self.send("POST", "/Users", {"schemas": [USER], "userName": name, **attributes})
         assert response.status_code == httpx.codes.CREATED, response.text
         made: Body = response.json()
         return made
 
-    def group(self, name: str, *members: Body, **attributes: Any) -> Body:  # noqa: ANN401 - JSON
+    def group(self, name: str, /, *members: Body, **attributes: Any) -> Body:  # noqa: ANN401 - JSON
         """Create a group."""
         told = [{"value": one["id"]} for one in members]
         body = {"schemas": [GROUP], "displayName": name, "members": told, **attributes}
