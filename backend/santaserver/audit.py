@@ -27,6 +27,8 @@ ObjectType = Literal[
     "enrollment",
     "essential",
     "user",
+    "group",
+    "role",
     "token",
     "scim_token",
     "group",

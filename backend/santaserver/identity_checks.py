@@ -120,9 +120,14 @@ def group_roles_of(text: str) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for group, role in _entries(text):
         if group and known_role(role):
-            name = group.lower() if GUID.fullmatch(group) else group
+            name = group_key(group)
             found[name] = found.get(name, frozenset()) | {role}
     return found
+
+
+def group_key(group: str) -> str:
+    """Return a group's id as it is compared: GUIDs without case."""
+    return group.lower() if GUID.fullmatch(group) else group
 
 
 def _entries(text: str) -> list[tuple[str, str]]:

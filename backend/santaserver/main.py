@@ -27,6 +27,7 @@ from santaserver.events.report_router import router as event_reports
 from santaserver.events.router import router as events
 from santaserver.events.upkeep import keep_in_order
 from santaserver.explain.router import router as explain
+from santaserver.groups.router import router as groups
 from santaserver.headers import RestHeaders
 from santaserver.health.router import routes as health_routes
 from santaserver.layers.router import router as layers
@@ -63,10 +64,11 @@ from santaserver.tokens.access import Tokens
 from santaserver.tokens.router import router as tokens
 from santaserver.users.account_router import router as accounts
 from santaserver.users.origin import OriginGuard
+from santaserver.users.role_router import router as roles
 from santaserver.users.router import router as users
 from santaserver.users.second_factor_router import router as second_factor
 from santaserver.users.session_router import router as sessions
-from santaserver.users.sessions import Lifetime, Sessions
+from santaserver.users.sessions import Lifetimes, Sessions
 from santaserver.users.setup_notice import announce
 from santaserver.users.setup_router import router as setup
 
@@ -107,7 +109,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         bus=Bus(wall=clock),
         caches=SyncCaches(memory),
         signer=CursorSigner(settings.secret_keys),
-        sessions=(known := Sessions(database, Lifetime.of(settings.security), memory)),
+        sessions=(known := Sessions(database, Lifetimes.of(settings.security), memory)),
         tokens=Tokens(database, known.watch, memory),
         scim=ScimAccess(database),
         enrollments=EnrollmentCache(memory),
@@ -130,6 +132,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         sign_in,
         sessions,
         accounts,
+        roles,
+        groups,
         setup,
         tokens,
         scim,

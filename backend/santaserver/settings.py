@@ -156,8 +156,11 @@ class SecuritySettings(_Area):
     """Whether a Mac must show an enrollment secret. Default: in production."""
     session_hours: int = Field(12, alias="SESSION_HOURS", ge=1, le=24 * 30)
     """How long a login lasts at most."""
-    session_idle_minutes: int = Field(30, alias="SESSION_IDLE_MINUTES", ge=1, le=60 * 24 * 30)
+    session_idle_minutes: int = Field(480, alias="SESSION_IDLE_MINUTES", ge=1, le=60 * 24 * 30)
     """How long a login lasts without use."""
+    session_admin_hours: int = Field(8, alias="SESSION_ADMIN_HOURS", ge=1, le=24 * 30)
+    """The same for users who may change users; never longer than for others."""
+    session_admin_idle_minutes: int = Field(30, alias="SESSION_ADMIN_IDLE_MINUTES", ge=1, le=60 * 24 * 30)
 
 
 class IdentitySettings(_Area):

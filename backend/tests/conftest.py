@@ -112,14 +112,16 @@ def add_viewer(dsn: str) -> None:
     add_user(dsn, "viewer", "viewer")
 
 
-def add_user(dsn: str, name: str, role: str, tag: int | None = None) -> None:
-    """Make an account with one role, and the administrator's password."""
+def add_user(dsn: str, name: str, role: str | None = None, tag: int | None = None) -> None:
+    """Make an account with one role or none, and the administrator's password."""
     execute(
         dsn,
         "insert into app_user (username, name_key, display_name, password_hash, created_at) "
         "select $1, $1, initcap($1), password_hash, created_at from app_user where username = 'admin'",
         name,
     )
+    if role is None:
+        return
     execute(
         dsn,
         "insert into binding (user_id, role, tag_id, created_at) "

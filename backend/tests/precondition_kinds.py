@@ -115,6 +115,10 @@ KINDS = [
         ({"password": "a long password"}, {"password": "another one, longer"}),
         [],
     ),
+    Kind("role", "/roles/{role}", "PATCH", ({"description": "a"}, {"name": "other"}), ["description"]),
+    Kind("role", "/roles/{role}", "DELETE", (None, None), []),
+    Kind("group", "/groups/{group}", "PATCH", ({"description": "a"}, {"name": "other"}), ["description"]),
+    Kind("group", "/groups/{group}", "DELETE", (None, None), []),
     Kind("essential", "/essentials/{essential}", "PATCH", ({"use": "VPN"}, {"paths": ["/a"]}), ["use"]),
     Kind("essential", "/essentials/{essential}", "DELETE", (None, None), []),
     Kind(
@@ -180,6 +184,11 @@ class World:
             names["essential"] = self.made("/essentials", **wanted)["id"]
         if "{listed}" in text:
             names["listed"] = self.made("/enrollments", label="x", serial_allowlist=["C"])["enrollment"]["id"]
+        if "{role}" in text:
+            permissions = ["rule:read"]
+            names["role"] = self.made("/roles", name=f"r{self.number}", permissions=permissions)["id"]
+        if "{group}" in text:
+            names["group"] = self.made("/groups", name=f"g{self.number}")["id"]
         if "{user}" in text:
             account = {"username": f"u{self.number}", "password": "long enough, 123", "roles": []}
             names["user"] = self.made("/users", **account)["id"]

@@ -21,12 +21,14 @@ from santaserver.settings import load
 from santaserver.sync.batch_caps import BatchCaps
 from santaserver.sync.caches import SyncCaches, TagRule
 from santaserver.sync.pages import SharedPart
-from santaserver.users.sessions import Lifetime, Sessions, _Session
+from santaserver.users.sessions import Lifetime, Lifetimes, Sessions, _Session
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 MIB = 2**20
+
+LIFETIMES = Lifetimes(Lifetime(timedelta(1), timedelta(1)), Lifetime(timedelta(1), timedelta(1)))
 
 
 def text(number: int) -> RuleText:
@@ -96,7 +98,7 @@ def fill_caps(memory: CacheMemory, number: int) -> object:
 
 
 def fill_sessions(memory: CacheMemory, number: int) -> object:
-    sessions = Sessions(Database(load({}).database), Lifetime(timedelta(1), timedelta(1)), memory)
+    sessions = Sessions(Database(load({}).database), LIFETIMES, memory)
     for one in range(number):
         held = [Binding(role="operator", tag=None, tag_name=None)]
         user = user_with(1000 + one, f"someone{one}", f"Someone {one}", held)

@@ -70,7 +70,7 @@ LOCKS = {
     "enrollment": "select from enrollment for update",
     "essential": "select from essential for update",
     "contact": "select from blocked_contact for update",
-    "user": "lock table binding in exclusive mode",
+    **dict.fromkeys(("user", "role", "group"), "lock table binding in exclusive mode"),
 }
 """What stops a change of a kind until it is released; of the others: the policy's head."""
 WAITING = """select count(*) from pg_stat_activity

@@ -214,6 +214,14 @@ async def replace_members(
     return await add_members(connection, group_id, users, now), gone
 
 
+async def any_of_source(connection: Connection, source: Source) -> bool:
+    """Tell whether there is a group of a source."""
+    found: bool = await connection.fetchval(
+        "select exists (select from user_group where source = $1)", source
+    )
+    return found
+
+
 async def set_told_groups(
     connection: Connection, user_id: int, source: Source, told: Sequence[str], now: datetime
 ) -> bool:

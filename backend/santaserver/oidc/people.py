@@ -5,12 +5,13 @@ elsewhere by issuer and subject. Names and e-mail addresses are only shown.
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from santaserver.identity_checks import GUID
+from santaserver.identity_checks import GUID, group_key
+from santaserver.inputs import is_storable
 from santaserver.oidc import failures
 from santaserver.oidc.failures import SignInRefused
 from santaserver.permissions import known_role
@@ -42,6 +43,17 @@ class Person(Struct, frozen=True):
 def authority_of(issuer: str, tenant: str) -> str:
     """Return who gives the ids of people: a tenant of Entra's, or an issuer."""
     return f"{ENTRA}{tenant}" if tenant else issuer
+
+
+class Told(NamedTuple):
+    """What the provider says that a person belongs to."""
+
+    roles: frozenset[str]
+    """Roles of this server: app roles with their names, or by `OIDC_GROUP_ROLES`."""
+    app_roles: Sequence[str] = ()
+    groups: Sequence[str] = ()
+    notice: str = ""
+    """What could not be found out; a kind of failure."""
 
 
 def person_of(claims: Mapping[str, Any], issuer: str, tenant: str) -> Person:
@@ -82,23 +94,31 @@ def roles_of(claims: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(role for role in named if isinstance(role, str) and known_role(role))
 
 
-def roles_by_group(
-    claims: Mapping[str, Any], group_roles: Mapping[str, frozenset[str]]
-) -> frozenset[str] | None:
-    """Return the roles of the groups in a token; None when the token leaves the groups out."""
+def app_roles_of(claims: Mapping[str, Any]) -> list[str]:
+    """Return the values of the app roles, also of those that this server has no role for."""
+    told = claims.get("roles")
+    return group_ids([told] if isinstance(told, str) else told if isinstance(told, list) else [])
+
+
+def groups_of_token(claims: Mapping[str, Any]) -> list[str] | None:
+    """Return the ids of the groups in a token; None when the token leaves the groups out."""
     sources = claims.get("_claim_names")
     left_out = (isinstance(sources, dict) and "groups" in sources) or claims.get("hasgroups") is True
     told = claims.get("groups")
     if left_out and not isinstance(told, list):
         return None
-    return roles_of_groups(told if isinstance(told, list) else [], group_roles)
+    return group_ids(told if isinstance(told, list) else [])
 
 
-def roles_of_groups(groups: list[Any], group_roles: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    """Return the roles that these groups have."""
-    named = [group for group in groups[:MAX_GROUPS] if isinstance(group, str)]
-    ids = {group.lower() if GUID.fullmatch(group) else group for group in named}
-    return frozenset(role for group in ids & group_roles.keys() for role in group_roles[group])
+def group_ids(told: Sequence[Any]) -> list[str]:
+    """Return ids as they are stored, each once, without what is none."""
+    named = (one for one in told[:MAX_GROUPS] if isinstance(one, str))
+    return list(dict.fromkeys(group_key(one) for one in named if 0 < len(one) <= MAX_ID and is_storable(one)))
+
+
+def roles_of_groups(groups: Sequence[str], group_roles: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """Return the roles that the environment gives to these groups."""
+    return frozenset(role for group in set(groups) & group_roles.keys() for role in group_roles[group])
 
 
 def _id(claims: Mapping[str, Any], name: str) -> str:

@@ -88,11 +88,11 @@ async def refresh(connection: Connection, known: Known, person: Person, now: dat
 
 async def set_provider_roles(
     connection: Connection, user_id: int, roles: Collection[str], now: datetime
-) -> None:
-    """Give a person exactly these roles by the provider; those given here stay."""
+) -> bool:
+    """Give a person exactly these roles by the provider, those given here stay; True for a change."""
     stored = await connection.fetch("select role from binding where user_id = $1 and from_provider", user_id)
     if {row["role"] for row in stored} == set(roles):
-        return  # a change of roles makes every worker read its sessions again
+        return False  # a change of roles makes every worker read its sessions again
     await connection.execute(
         "delete from binding where user_id = $1 and from_provider and role <> all($2)",
         user_id,
@@ -105,3 +105,4 @@ async def set_provider_roles(
         sorted(roles),
         now,
     )
+    return True

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from santaserver.audit import RequestInfo
 from santaserver.errors import TooManyRequests
+from santaserver.groups.repository import any_of_source
 from santaserver.inputs import is_storable
 from santaserver.oidc import attempt_repository as attempts
 from santaserver.oidc import audit_entries, failures
@@ -20,9 +21,12 @@ from santaserver.oidc.failures import SignInRefused
 from santaserver.oidc.fetch import ProviderError
 from santaserver.oidc.graph import groups_of
 from santaserver.oidc.people import (
+    Told,
+    app_roles_of,
+    group_ids,
+    groups_of_token,
     is_described,
     person_of,
-    roles_by_group,
     roles_of,
     roles_of_groups,
 )
@@ -51,14 +55,6 @@ class Done(NamedTuple):
 
     token: str
     path: str
-
-
-class Roles(NamedTuple):
-    """What the provider says that a person may do."""
-
-    names: frozenset[str]
-    notice: str = ""
-    """What could not be found out; a kind of failure."""
 
 
 def return_path(wanted: str) -> str:
@@ -119,8 +115,8 @@ async def finish(
         if not provider.tenant and not is_described(claims):
             claims = {**await provider.userinfo(grant.access_token, claims["sub"], now), **claims}
         person = person_of(claims, provider.issuer, provider.tenant)
-        roles = await _roles(provider, claims, grant, now)
-        token = await admit(state, provider.issuer, person, roles.names, roles.notice, request, user_agent)
+        told = await _told(state, provider, claims, grant, network, now)
+        token = await admit(state, provider.issuer, person, told, request, user_agent)
     except SignInRefused as error:
         begun = attempt is not None
         await audit_entries.refused(state, error, request, network, now, begun=begun, person=person)
@@ -152,21 +148,28 @@ async def _granted(provider: Provider, attempt: Attempt, values: Mapping[str, st
     return await provider.redeem(code, attempt.verifier, now)
 
 
-async def _roles(provider: Provider, claims: Claims, grant: Grant, now: datetime) -> Roles:
-    """Return the roles: app roles, or without any those of the groups."""
-    named = roles_of(claims)
-    if named or not provider.group_roles:
-        return Roles(named)
-    by_group = roles_by_group(claims, provider.group_roles)
-    if by_group is not None:
-        return Roles(by_group)
-    if not provider.tenant:
-        log.warning("the ID token leaves out the groups of a person; they get no roles by groups")
-        return Roles(frozenset(), failures.GROUPS)
+async def _told(
+    state: AppState, provider: Provider, claims: Claims, grant: Grant, network: str, now: datetime
+) -> Told:
+    """Return the roles and groups: app roles give roles, or without any the groups do."""
+    named, app_roles = roles_of(claims), app_roles_of(claims)
+    async with state.database.read(network) as connection:
+        mapped = await any_of_source(connection, "claim")
+    if not mapped and (named or not provider.group_roles):
+        return Told(named, app_roles)
     try:
-        metadata = await provider.metadata(now)
-        groups = await groups_of(provider.fetcher, metadata.graph, grant.access_token)
+        groups = groups_of_token(claims)
+        if groups is None:
+            groups = await _asked(provider, grant, now)
     except ProviderError as error:
         log.warning("the groups of a person could not be read, they get no roles by groups: %s", error)
-        return Roles(frozenset(), failures.GROUPS)
-    return Roles(roles_of_groups(list(groups), provider.group_roles))
+        return Told(named, app_roles, notice=failures.GROUPS)
+    return Told(named or roles_of_groups(groups, provider.group_roles), app_roles, groups)
+
+
+async def _asked(provider: Provider, grant: Grant, now: datetime) -> list[str]:
+    """Return the groups that a token leaves out; raise `ProviderError`."""
+    if not provider.tenant:
+        raise ProviderError("the ID token leaves them out")
+    metadata = await provider.metadata(now)
+    return group_ids(await groups_of(provider.fetcher, metadata.graph, grant.access_token))

@@ -54,6 +54,21 @@ async def find_role(connection: Connection, role_id: int) -> RoleRow | None:
     return RoleRow(*row) if row else None
 
 
+async def count_holders(connection: Connection) -> dict[str, tuple[int, int]]:
+    """Return how many users and groups have each of the roles that come with the program."""
+    rows = await connection.fetch(
+        """select role, count(distinct user_id), count(distinct group_id) from binding
+           where role is not null group by role"""
+    )
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+async def count_roles(connection: Connection) -> int:
+    """Return how many custom roles there are."""
+    number: int = await connection.fetchval("select count(*) from custom_role")
+    return number
+
+
 async def roles_by_name(connection: Connection, names: Collection[str]) -> dict[str, FoundRole]:
     """Return the roles of these names, by the name in lower case; case does not tell roles apart."""
     wanted = {name.lower() for name in names}

@@ -18,6 +18,7 @@ from santaserver.tokens.secret import SHOWN, OwnerKind, hash_token, new_token
 from santaserver.unit_of_work import UnitOfWork
 from santaserver.users import repository as users
 from santaserver.users.administrators import lock_roles
+from santaserver.users.authority import check_not_above
 from santaserver.users.binding_repository import tags_by_name
 from santaserver.users.bindings import bindings_of
 from santaserver.users.repository import UserRow
@@ -61,6 +62,7 @@ async def create_for(
     owner = await users.find_user(connection, owner_id)
     if owner is None or (by is not None and owner.kind == "person" and owner.id != by.id):
         raise NotFound("There is no such service account")
+    check_not_above(by, owner)
     check_end(wanted.expires_at, now)
     tags = await _tags(connection, wanted, owner)
     if await repository.count_tokens(connection, owner.id) >= MOST:
@@ -93,6 +95,10 @@ async def rotate_token(
     row = await _find(work.connection, token, user, Permission.USER_WRITE)
     if row.kind == "person" and row.user_id != user.id:
         raise Forbidden(NOT_YOURS)
+    await lock_roles(work.connection)
+    owner = await users.find_user(work.connection, row.user_id)
+    if owner is not None:
+        check_not_above(user, owner)
     return await rotate_found(work, token, wanted, user.actor, now)
 
 

@@ -23,6 +23,7 @@ from santaserver.routing import AreaRouter
 from santaserver.users import account_service as service
 from santaserver.users import second_factor_service, setup_service
 from santaserver.users.account_schemas import SetupLink, UserAccount, UserCreate, UserUpdate
+from santaserver.users.explanation import Explanation, explain
 
 router = AreaRouter(prefix="/users", tags=["users"], responses=responses(Unauthorized, Forbidden))
 
@@ -58,6 +59,12 @@ async def create_user(
 async def get_user(user_id: RowId, connection: ConnectionDep, response: Response) -> UserAccount:
     """Show one user."""
     return tagged(response, await service.get_user(connection, user_id))
+
+
+@router.get("/{user_id}/permissions", dependencies=[MAY_READ], responses=responses(NotFound))
+async def explain_permissions(user_id: RowId, connection: ConnectionDep) -> Explanation:
+    """Tell what a user may do, where, and through which role, group or tag."""
+    return explain(await service.find(connection, user_id))
 
 
 @router.patch("/{user_id}", dependencies=[MAY_WRITE], responses=CHANGING | responses(Conflict, Unprocessable))

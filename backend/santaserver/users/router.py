@@ -8,13 +8,15 @@ from fastapi.responses import JSONResponse
 from santaserver.audit import Actor
 from santaserver.authorization import in_person, public, signed_in
 from santaserver.current_user import User
-from santaserver.deps import CurrentUser, NowDep, StateDep, request_info
+from santaserver.deps import ConnectionDep, CurrentUser, NowDep, StateDep, request_info
 from santaserver.errors import Conflict, Forbidden, TooManyRequests, Unauthorized, Unprocessable, responses
 from santaserver.outbox import discard
 from santaserver.routing import AreaRouter
 from santaserver.session_cookie import clear_session_cookie, read_session_cookie, set_session_cookie
 from santaserver.users import own_password, reauthentication, service
+from santaserver.users.account_service import find
 from santaserver.users.device import set_device_cookie
+from santaserver.users.explanation import Explanation, explain
 from santaserver.users.schemas import (
     EndedSessions,
     LoggedOut,
@@ -124,6 +126,12 @@ async def reauthenticate(
 async def me(user: CurrentUser) -> User:
     """Show the logged-in user."""
     return user
+
+
+@router.get("/permissions", dependencies=[in_person("themselves")], responses=responses(Unauthorized))
+async def own_permissions(connection: ConnectionDep, user: CurrentUser) -> Explanation:
+    """Tell what you may do, where, and through which role, group or tag."""
+    return explain(await find(connection, user.id))
 
 
 @router.get("/state", dependencies=[public("whether someone is logged in")])

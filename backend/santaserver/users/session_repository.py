@@ -7,13 +7,18 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from santaserver.db import Connection, rows_of
+from santaserver.permissions import PERMISSIONS, Permission, Role
 from santaserver.users.bindings import BINDINGS
 
 MAX_LISTED = 1000
 MAX_TEXT = 300
+MANAGERS = [str(role) for role in Role if Permission.USER_WRITE in PERMISSIONS[role]]
 
 LIST = """
-select s.id, u.username, s.created_at, s.last_seen_at, s.expires_at, s.address, s.user_agent
+select s.id, u.username, s.created_at, s.last_seen_at, s.expires_at, s.address, s.user_agent,
+  exists (select from user_binding b left join custom_role r on r.id = b.custom_role_id
+          where b.user_id = u.id and b.tag_id is null
+            and (b.role = any($4) or 'user:write' = any(r.permissions)))
 from user_session s join app_user u on u.id = s.user_id
 where s.expires_at > $1 and ($2::text is null or u.username = $2)
 order by s.last_seen_at desc, s.id desc limit $3
@@ -70,6 +75,8 @@ class ListedSession(Struct, frozen=True):
     expires_at: datetime
     address: str
     user_agent: str
+    manages: bool
+    """Whether the user may change users."""
 
 
 async def add_session(connection: Connection, id_hash: bytes, login: Login, until: datetime) -> None:
@@ -188,7 +195,7 @@ async def list_sessions(
     connection: Connection, now: datetime, username: str | None
 ) -> Sequence[ListedSession]:
     """Return live sessions, of one user or of all, those used last first."""
-    return [ListedSession(*row) for row in await connection.fetch(LIST, now, username, MAX_LISTED)]
+    return [ListedSession(*row) for row in await connection.fetch(LIST, now, username, MAX_LISTED, MANAGERS)]
 
 
 async def delete_by_id(connection: Connection, session_id: int, owner: int | None) -> list[Owner]:

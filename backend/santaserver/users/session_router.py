@@ -1,5 +1,6 @@
 """Sessions as their owners and administrators see and end them."""
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
@@ -39,6 +40,7 @@ async def list_sessions(
     connection: ConnectionDep,
     user: CurrentUser,
     now: NowDep,
+    state: StateDep,
     username: Username = None,
     everybody: Annotated[bool, Query(description="Those of all users; needs `session:read`")] = False,
 ) -> SessionList:
@@ -47,14 +49,21 @@ async def list_sessions(
         user.require(Permission.SESSION_READ)
     whose = None if everybody else _whose(user, username, Permission.SESSION_READ)
     rows = await repository.list_sessions(connection, now, whose)
-    items = [
-        Session(
-            **{name: getattr(row, name) for name in Session.model_fields if name != "current"},
-            current=row.id == user.session,
-        )
-        for row in rows
-    ]
-    return SessionList(items=items)
+    ends = [(row, state.sessions.lifetimes.end_of(row)) for row in rows]
+    return SessionList(items=[_shown(row, end, user) for row, end in ends if end > now])
+
+
+def _shown(row: repository.ListedSession, end: datetime, user: User) -> Session:
+    return Session(
+        id=row.id,
+        username=row.username,
+        created_at=row.created_at,
+        last_seen_at=row.last_seen_at,
+        expires_at=end,
+        address=row.address,
+        user_agent=row.user_agent,
+        current=row.id == user.session,
+    )
 
 
 @router.delete(

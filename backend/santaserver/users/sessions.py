@@ -11,10 +11,11 @@ from santaserver import sizes
 from santaserver.cache import CacheMemory, LruCache
 from santaserver.current_user import Access, User, user_with
 from santaserver.db import Connection, Database
+from santaserver.permissions import Permission
 from santaserver.settings import SecuritySettings
 from santaserver.users import session_repository as repository
 from santaserver.users.bindings import bindings_of
-from santaserver.users.session_repository import Login
+from santaserver.users.session_repository import ListedSession, Login
 from santaserver.users.session_watch import SessionWatch
 
 TOKEN_BYTES = 32
@@ -41,11 +42,6 @@ class Lifetime:
     absolute: timedelta
     idle: timedelta
 
-    @classmethod
-    def of(cls, security: SecuritySettings) -> "Lifetime":
-        """Read it from the settings."""
-        return cls(timedelta(hours=security.session_hours), timedelta(minutes=security.session_idle_minutes))
-
     def end(self, created_at: datetime, last_seen_at: datetime, expires_at: datetime) -> datetime:
         """Return when a stored session ends, also when the settings were changed since."""
         return min(expires_at, created_at + self.absolute, last_seen_at + self.idle)
@@ -53,6 +49,35 @@ class Lifetime:
     def until(self, created_at: datetime, now: datetime) -> datetime:
         """Return when a session that is used now ends."""
         return min(now + self.idle, created_at + self.absolute)
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long sessions last, by what their users may do."""
+
+    usual: Lifetime
+    managers: Lifetime
+    """Of users who may change users: a session that was left open is worth more there."""
+
+    @classmethod
+    def of(cls, security: SecuritySettings) -> "Lifetimes":
+        """Read them from the settings; those of managers are never longer."""
+        hours, minutes = security.session_hours, security.session_idle_minutes
+        admin_hours = min(hours, security.session_admin_hours)
+        admin_minutes = min(minutes, security.session_admin_idle_minutes)
+        return cls(
+            Lifetime(timedelta(hours=hours), timedelta(minutes=minutes)),
+            Lifetime(timedelta(hours=admin_hours), timedelta(minutes=admin_minutes)),
+        )
+
+    def of_user(self, user: User) -> Lifetime:
+        """Return how long the sessions of a user last, with the present roles."""
+        return self.usual if user.scope_of(Permission.USER_WRITE) is None else self.managers
+
+    def end_of(self, row: ListedSession) -> datetime:
+        """Return when a listed session ends, unless it is used."""
+        lifetime = self.managers if row.manages else self.usual
+        return lifetime.end(row.created_at, row.last_seen_at, row.expires_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +93,10 @@ class _Session:
 class Sessions:
     """The sessions as one worker knows them."""
 
-    def __init__(self, database: Database, lifetime: Lifetime, memory: CacheMemory) -> None:
+    def __init__(self, database: Database, lifetimes: Lifetimes, memory: CacheMemory) -> None:
         """Know nobody."""
         self._database = database
-        self._lifetime = lifetime
+        self.lifetimes = lifetimes
         self._known: LruCache[bytes, _Session] = LruCache(
             memory,
             "sessions",
@@ -85,7 +110,7 @@ class Sessions:
     async def begin(self, connection: Connection, login: Login) -> str:
         """Open a session and return its id."""
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        until = self._lifetime.until(login.now, login.now)
+        until = self.lifetimes.usual.until(login.now, login.now)
         await repository.add_session(connection, hash_token(token), login, until)
         return token
 
@@ -156,7 +181,7 @@ class Sessions:
         current = row.id_hash == hashed
         access = Access(row.id, row.authenticated_at, renews=row.renew and current)
         user = user_with(row.user_id, row.username, row.display_name, bindings, row.notice, access=access)
-        end = self._lifetime.end(row.created_at, row.last_seen_at, row.expires_at)
+        end = self.lifetimes.of_user(user).end(row.created_at, row.last_seen_at, row.expires_at)
         if not current:
             end = min(end, row.previous_until or end)
         session = _Session(user, row.created_at, row.last_seen_at, end, read_at, generation)
@@ -164,7 +189,8 @@ class Sessions:
         return session
 
     async def _touch(self, hashed: bytes, session: _Session, now: datetime) -> None:
-        until = max(session.expires_at, self._lifetime.until(session.created_at, now))
+        lifetime = self.lifetimes.of_user(session.user)
+        until = max(session.expires_at, lifetime.until(session.created_at, now))
         self._known.put(hashed, replace(session, last_seen_at=now, expires_at=until))
         async with self._database.read(session.user.id) as connection:
             await repository.touch_session(connection, hashed, now, until)

@@ -38,6 +38,7 @@ DEFINITION: dict[str, Any] = {
     "enrollments": [],
 }
 USER = {"username": "eve", "password": "a long password", "roles": []}
+ROLE = {"name": "x", "permissions": ["rule:read"]}
 TOKEN = {"name": "ci", "permissions": ["rule:read"], "expires_at": "2999-01-01T00:00:00Z"}
 ESSENTIAL = {"name": "VPN", "rule_type": "TEAMID", "identifiers": ["ABCDEFGHIJ"]}
 CSV = f"layer,rule_type,identifier,policy\nglobal,BINARY,{sha(9)},BLOCKLIST\n"
@@ -86,6 +87,8 @@ def world(dsn: str) -> Iterator[World]:
             "other": admin.post("/api/v1/tags", json={"name": "b"}).json()["id"],
             "enrollment": admin.post("/api/v1/enrollments", json={"label": "x"}).json(),
             "user": admin.post("/api/v1/users", json=USER).json()["id"],
+            "role": admin.post("/api/v1/roles", json=ROLE).json()["id"],
+            "group": admin.post("/api/v1/groups", json={"name": "x"}).json()["id"],
             "essential": admin.post("/api/v1/essentials", json=ESSENTIAL).json()["id"],
         }
         yield World(server, admin, mac.machine_id, ids)
@@ -109,6 +112,8 @@ def fill(path: str, world: World) -> str:
         enrollment_id=world.ids["enrollment"]["enrollment"]["id"],
         session_id=world.ids.get("session"),
         user_id=world.ids["user"],
+        role_id=world.ids["role"],
+        group_id=world.ids["group"],
         essential_id=world.ids["essential"],
         token_id=world.ids.get("token"),
         scim_token_id=world.ids.get("scim_token"),
@@ -233,6 +238,14 @@ ACTS: dict[tuple[str, str], tuple[str, Body]] = {
     ("PUT", "/blocked/contact"): ("blocked_contact_changed", {"text": "ask", "url": ""}),
     ("POST", "/users"): ("user_created", {**USER, "username": "ann"}),
     ("PATCH", "/users/{user_id}"): ("user_changed", {"roles": [{"role": "viewer"}]}),
+    ("POST", "/roles"): ("role_created", {"name": "Help desk", "permissions": ["rule:read"]}),
+    ("PATCH", "/roles/{role_id}"): ("role_changed", {"description": "x"}),
+    ("DELETE", "/roles/{role_id}"): ("role_removed", None),
+    ("POST", "/groups"): ("group_created", {"name": "Support"}),
+    ("PATCH", "/groups/{group_id}"): ("group_changed", {"roles": [{"role": "viewer"}]}),
+    ("PUT", "/groups/{group_id}/members/{user_id}"): ("group_member_added", None),
+    ("DELETE", "/groups/{group_id}/members/{user_id}"): ("group_member_removed", None),
+    ("DELETE", "/groups/{group_id}"): ("group_removed", None),
     ("POST", "/users/{user_id}/setup-link"): ("setup_link_created", None),
     ("DELETE", "/users/{user_id}/second-factor"): ("second_factor_reset", None),
     ("POST", "/auth/second-factor/totp"): ("totp_enrollment_started", None),

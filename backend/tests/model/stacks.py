@@ -20,6 +20,7 @@ from santaserver.state import AppState
 from tests.model.http1 import Address, Sockets
 from tests.model.wire import InProcess, Request, Wire
 from tests.support.postgres import REPOSITORY
+from tests.support.server import LONG_SESSIONS
 from tests.support.sockets import listen_on_loopback
 
 if TYPE_CHECKING:
@@ -37,9 +38,7 @@ class Stack:
 
     def __init__(self, dsn: str, clock: Clock) -> None:
         """Build the application as in production."""
-        self.app = create_app(
-            load({"DATABASE_URL": dsn, "SESSION_HOURS": "720", "SESSION_IDLE_MINUTES": "43200"}), clock
-        )
+        self.app = create_app(load({"DATABASE_URL": dsn, **LONG_SESSIONS}), clock)
         self.state: AppState = self.app.state.santa
         self.wire: Wire = InProcess(self.app)
 

@@ -19,6 +19,13 @@ from tests.support.sockets import NO_TLS, listen_on_loopback
 WAIT = 30.0
 LINK = 1.0
 """Seconds to wait until it hears other processes; without a database it never does."""
+LONG_SESSIONS = {
+    "SESSION_HOURS": "720",
+    "SESSION_IDLE_MINUTES": "43200",
+    "SESSION_ADMIN_HOURS": "720",
+    "SESSION_ADMIN_IDLE_MINUTES": "43200",
+}
+"""Tests let days pass."""
 
 
 class MovableClock:
@@ -55,8 +62,7 @@ class RunningServer:
             "DATABASE_URL": as_server(dsn),
             "PUBLIC_URL": "http://testserver",
             "EVENT_RETENTION_DAYS": "3650",  # the recorded events of real clients are some years old
-            "SESSION_HOURS": "720",  # tests let days pass
-            "SESSION_IDLE_MINUTES": "43200",
+            **LONG_SESSIONS,
             **(environ or {}),
         }
         self.app = create_app(load(variables), self.clock)

@@ -186,7 +186,7 @@ def world_parts(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Run
     """A server with small pages and an administrator whose session does not end."""
     monkeypatch.setattr(paging, "PAGE_SIZE", 2)
     with (
-        RunningServer(dsn, {"SESSION_HOURS": "720", "SESSION_IDLE_MINUTES": "43200"}) as server,
+        RunningServer(dsn) as server,
         server.client() as admin,
     ):
         response = admin.post("/api/v1/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})

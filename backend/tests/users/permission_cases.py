@@ -9,6 +9,8 @@ RUN = "operator admin"
 RUN_OR_AUDIT = "operator admin auditor"
 ALL = f"{LOOK} requester"
 ROLES = ALL.split()
+WAYS = ("", "group-", "custom-")
+"""How a user has a role: directly, through a group, or as a role made here with the same permissions."""
 
 RULE = {"rule_type": "BINARY", "policy": "BLOCKLIST"}
 CONTENT = {
@@ -147,6 +149,21 @@ WHOLE = [
     whole("POST", "/users/{person}/setup-link", "admin"),
     whole("DELETE", "/users/{person}/second-factor", "admin"),
     whole("DELETE", "/users/{person}", "admin"),
+    whole("GET", "/users/1/permissions", "admin auditor"),
+    whole("GET", "/roles", "admin auditor"),
+    whole("GET", "/roles/{role}", "admin auditor"),
+    whole("POST", "/roles", "admin", {"name": "{new}", "permissions": ["rule:read"]}),
+    whole("PATCH", "/roles/{role}", "admin", {"description": "changed"}),
+    whole("DELETE", "/roles/{role}", "admin"),
+    whole("GET", "/groups", "admin auditor"),
+    whole("GET", "/groups/environment", "admin auditor"),
+    whole("GET", "/groups/{group}", "admin auditor"),
+    whole("GET", "/groups/{group}/members", "admin auditor"),
+    whole("POST", "/groups", "admin", {"name": "{new}"}),
+    whole("PATCH", "/groups/{group}", "admin", {"roles": [{"role": "viewer", "tag": "lab"}]}),
+    whole("PUT", "/groups/{group}/members/{person}", "admin"),
+    whole("DELETE", "/groups/{group}/members/{member}", "admin"),
+    whole("DELETE", "/groups/{group}", "admin"),
     whole("GET", "/tokens?kind=service", "admin auditor"),
     whole("GET", "/tokens?user_id=1", "admin auditor"),
     whole("GET", "/scim", "admin auditor"),
@@ -183,6 +200,7 @@ OPEN = {
 }
 OWN = {
     "GET /auth/me",
+    "GET /auth/permissions",
     "POST /auth/password",
     "POST /auth/reauthenticate",
     "GET /auth/second-factor",

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import httpx
 
+from santaserver.permissions import PERMISSIONS, Role
 from tests.conftest import ADMIN, add_user
 from tests.support.postgres import execute, value
 from tests.support.santa_client import SimulatedMac
@@ -60,6 +61,27 @@ class World:
             if role != "admin":
                 add_user(server.dsn, role, role)
             add_user(server.dsn, f"{role}-lab", role, self.tags["lab"])
+            for limit in (None, "lab"):
+                self._with_group(role, limit)
+                self._with_custom_role(role, limit)
+
+    def _with_group(self, role: str, tag: str | None) -> None:
+        """Add a user who has a role through a group only."""
+        name = f"group-{role}" + (f"-{tag}" if tag else "")
+        add_user(self.server.dsn, name)
+        group = self._made("/groups", {"name": name, "roles": [{"role": role, "tag": tag}]})
+        user = value(self.server.dsn, "select id from app_user where username = $1", name)
+        self.admin.put(f"/api/v1/groups/{group}/members/{user}").raise_for_status()
+
+    def _with_custom_role(self, role: str, tag: str | None) -> None:
+        """Add a user with a role that was made here, of the same permissions."""
+        name, custom = f"custom-{role}" + (f"-{tag}" if tag else ""), f"like {role}"
+        if tag is None:
+            self._made("/roles", {"name": custom, "permissions": sorted(PERMISSIONS[Role(role)])})
+        add_user(self.server.dsn, name)
+        user = value(self.server.dsn, "select id from app_user where username = $1", name)
+        body = {"roles": [{"role": custom, "tag": tag}]}
+        self.admin.patch(f"/api/v1/users/{user}", json=body).raise_for_status()
 
     def client(self, name: str) -> httpx.Client:
         """Return a client with the session of a user; empty: without one."""
@@ -100,9 +122,7 @@ class World:
             values["passing"] = str(self._made("/tags", {"name": f"passing{next(self._new)}"}))
         if "{spare}" in wanted:
             self.admin.put(f"/api/v1/tags/{self.tags[side]}/members/{values['spare']}")
-        if "{person}" in wanted:
-            named = {"username": f"person{next(self._new)}", "roles": []}
-            values["person"] = str(self._made("/users", named))
+        values |= self._people(wanted)
         if "scim/tokens" in wanted:
             values["scim_token"] = str(self._scim_token())
             values["month"] = (self.server.clock() + timedelta(days=30)).isoformat()
@@ -121,6 +141,21 @@ class World:
         headers = {"Content-Type": "application/json"}
         content = None if case.body is None else body
         return self.client(user).request(case.method, "/api/v1" + path, content=content, headers=headers)
+
+    def _people(self, wanted: str) -> dict[str, str]:
+        """Return a user, a group with a member, and a role, as far as they are wanted."""
+        values, number = {}, next(self._new)
+        if "{person}" in wanted:
+            values["person"] = str(self._made("/users", {"username": f"person{number}", "roles": []}))
+        if "{group}" in wanted:
+            values["group"] = str(self._made("/groups", {"name": f"group{number}"}))
+        if "{member}" in wanted:
+            values["member"] = str(self._made("/users", {"username": f"member{number}", "roles": []}))
+            self.admin.put(f"/api/v1/groups/{values['group']}/members/{values['member']}").raise_for_status()
+        if "{role}" in wanted:
+            custom = {"name": f"role{number}", "permissions": ["rule:read"]}
+            values["role"] = str(self._made("/roles", custom))
+        return values
 
     def _made(self, path: str, body: object) -> int:
         response = self.admin.post(f"/api/v1{path}", json=body)

@@ -20,7 +20,7 @@ from tests.conftest import add_user
 from tests.live.sockets import closed, receive, socket
 from tests.support.postgres import Cluster, execute
 from tests.support.server import RunningServer
-from tests.users.permission_cases import CASES, LOOK, OPEN, OWN, ROLES, RULE, Case
+from tests.users.permission_cases import CASES, LOOK, OPEN, OWN, ROLES, RULE, WAYS, Case
 from tests.users.permission_world import World
 
 
@@ -63,21 +63,25 @@ def found(results: Iterator[str | None]) -> list[str]:
     return [result for result in results if result]
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_is_enough_for_what_it_is_for(world: World, role: str) -> None:
+def test_a_role_is_enough_for_what_it_is_for(world: World, role: str, way: str) -> None:
+    user = way + role
+
     def results() -> Iterator[str | None]:
         for case in CASES:
             if role in case.roles.split():
-                yield done(world, case, role, "office")
+                yield done(world, case, user, "office")
             else:
-                yield refused(world, case, role, "office", httpx.codes.FORBIDDEN)
+                yield refused(world, case, user, "office", httpx.codes.FORBIDDEN)
 
     assert found(results()) == []
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_for_a_tag_reaches_only_what_has_the_tag(world: World, role: str) -> None:
-    user = f"{role}-lab"
+def test_a_role_for_a_tag_reaches_only_what_has_the_tag(world: World, role: str, way: str) -> None:
+    user = f"{way}{role}-lab"
 
     def results() -> Iterator[str | None]:
         for case in CASES:

@@ -250,150 +250,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/auth/passkeys": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List Passkeys
-         * @description List the own passkeys.
-         */
-        get: operations["list_passkeys"];
-        put?: never;
-        /**
-         * Add Passkey
-         * @description Add the passkey that the browser has made; the first second factor comes with recovery codes.
-         */
-        post: operations["add_passkey"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/auth/passkeys/{passkey_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /**
-         * Remove Passkey
-         * @description Remove a passkey.
-         */
-        delete: operations["remove_passkey"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/auth/passkeys/options": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Begin New Passkey
-         * @description Begin to make a passkey: what to give to `navigator.credentials.create`.
-         */
-        post: operations["begin_new_passkey"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/auth/passkeys/reauthenticate": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Reauthenticate With Passkey
-         * @description Prove with a passkey who you are, as with `POST /auth/reauthenticate`; the session gets another id.
-         */
-        post: operations["reauthenticate_with_passkey"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/auth/passkeys/reauthenticate/options": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Begin Passkey Reauthentication
-         * @description Begin to prove with a passkey who you are.
-         */
-        post: operations["begin_passkey_reauthentication"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/auth/passkeys/sign-in": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Sign In With Passkey
-         * @description Open a session with a passkey, which is both factors: it checks who uses it.
-         */
-        post: operations["sign_in_with_passkey"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/auth/passkeys/sign-in/options": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Begin Passkey Sign In
-         * @description Begin to sign in with a passkey: what to give to `navigator.credentials.get`.
-         */
-        post: operations["begin_passkey_sign_in"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/auth/password": {
         parameters: {
             query?: never;
@@ -414,6 +270,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/permissions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Own Permissions
+         * @description Tell what you may do, where, and through which role, group or tag.
+         */
+        get: operations["own_permissions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/reauthenticate": {
         parameters: {
             query?: never;
@@ -428,94 +304,6 @@ export interface paths {
          * @description Prove again who you are, as changes of users, roles and tokens demand; the session gets another id.
          */
         post: operations["reauthenticate"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/auth/second-factor": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Second Factor
-         * @description Show the own second factors.
-         */
-        get: operations["get_second_factor"];
-        put?: never;
-        /**
-         * Enter Code
-         * @description Go on with a login, which `POST /auth/login` has answered with 202; opens the session.
-         */
-        post: operations["enter_code"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/auth/second-factor/recovery-codes": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Renew Recovery Codes
-         * @description Make new recovery codes; the earlier ones end.
-         */
-        post: operations["renew_recovery_codes"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/auth/second-factor/totp": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Set Up Totp
-         * @description Begin to set up an authenticator app; it counts after `POST …/totp/confirm`.
-         */
-        post: operations["set_up_totp"];
-        /**
-         * Remove Totp
-         * @description Remove the authenticator app.
-         */
-        delete: operations["remove_totp"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/auth/second-factor/totp/confirm": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Confirm Totp
-         * @description Let the new app count, with a code that it shows; a first factor comes with recovery codes.
-         */
-        post: operations["confirm_totp"];
         delete?: never;
         options?: never;
         head?: never;
@@ -895,6 +683,122 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Groups
+         * @description List groups with their roles, the oldest first.
+         */
+        get: operations["list_groups"];
+        put?: never;
+        /**
+         * Create Group
+         * @description Make a local group, or name a group or app role of the identity provider, and give it roles.
+         */
+        post: operations["create_group"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{group_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Group
+         * @description Show one group.
+         */
+        get: operations["get_group"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Group
+         * @description Delete a group, whose members lose its roles.
+         */
+        delete: operations["delete_group"];
+        options?: never;
+        head?: never;
+        /**
+         * Update Group
+         * @description Change a group or its roles; of one that SCIM keeps only the description and the roles.
+         */
+        patch: operations["update_group"];
+        trace?: never;
+    };
+    "/api/v1/groups/{group_id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Group Members
+         * @description List the members of a group.
+         */
+        get: operations["list_group_members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{group_id}/members/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Add Group Member
+         * @description Add a user to a local group.
+         */
+        put: operations["add_group_member"];
+        post?: never;
+        /**
+         * Remove Group Member
+         * @description Take a user out of a local group.
+         */
+        delete: operations["remove_group_member"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/environment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Environment Roles
+         * @description Show the roles that `OIDC_GROUP_ROLES` gives to groups of the identity provider, read-only.
+         */
+        get: operations["environment_roles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/layers": {
         parameters: {
             query?: never;
@@ -1231,6 +1135,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Roles
+         * @description List all roles with what they grant, and all permissions there are.
+         */
+        get: operations["list_roles"];
+        put?: never;
+        /**
+         * Create Role
+         * @description Make a role out of permissions; only of those that you have everywhere.
+         */
+        post: operations["create_role"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/roles/{role_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Role
+         * @description Show a custom role.
+         */
+        get: operations["get_role"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Role
+         * @description Delete a custom role that nobody has.
+         */
+        delete: operations["delete_role"];
+        options?: never;
+        head?: never;
+        /**
+         * Update Role
+         * @description Change a custom role: what its users and groups may do changes at once.
+         */
+        patch: operations["update_role"];
+        trace?: never;
+    };
     "/api/v1/rules": {
         parameters: {
             query?: never;
@@ -1341,94 +1297,6 @@ export interface paths {
         get: operations["list_removed_rules"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/scim": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Scim State
-         * @description Show where the directory has to send people and groups, and how many it has sent.
-         */
-        get: operations["get_scim_state"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/scim/tokens": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List Scim Tokens
-         * @description List the tokens with which a directory provisions people and groups; revoked ones are left out.
-         */
-        get: operations["list_scim_tokens"];
-        put?: never;
-        /**
-         * Create Scim Token
-         * @description Create a SCIM token; its secret is shown this once.
-         */
-        post: operations["create_scim_token"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/scim/tokens/{scim_token_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Scim Token
-         * @description Show a SCIM token, also one that was revoked.
-         */
-        get: operations["get_scim_token"];
-        put?: never;
-        post?: never;
-        /**
-         * Revoke Scim Token
-         * @description Revoke a SCIM token for good, at once.
-         */
-        delete: operations["revoke_scim_token"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/scim/tokens/{scim_token_id}/rotate": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Rotate Scim Token
-         * @description Give a SCIM token another secret, shown this once; the present one can stay valid for a while.
-         */
-        post: operations["rotate_scim_token"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1859,21 +1727,21 @@ export interface paths {
         patch: operations["update_user"];
         trace?: never;
     };
-    "/api/v1/users/{user_id}/second-factor": {
+    "/api/v1/users/{user_id}/permissions": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Explain Permissions
+         * @description Tell what a user may do, where, and through which role, group or tag.
+         */
+        get: operations["explain_permissions"];
         put?: never;
         post?: never;
-        /**
-         * Reset Second Factor
-         * @description Remove the authenticator app, passkeys and recovery codes of a user who has lost them.
-         */
-        delete: operations["reset_second_factor"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1920,18 +1788,6 @@ export interface components {
             signing_id: string;
             /** Team Id */
             team_id: string;
-        };
-        /**
-         * AddedPasskey
-         * @description A passkey that was added.
-         */
-        AddedPasskey: {
-            passkey: components["schemas"]["Passkey"];
-            /**
-             * Recovery Codes
-             * @description With the first second factor, shown this once; empty when earlier codes stay valid
-             */
-            recovery_codes: string[];
         };
         /**
          * AgentAudit
@@ -2016,7 +1872,7 @@ export interface components {
              * Actor Kind
              * @enum {string}
              */
-            actor_kind: "user" | "token" | "schedule" | "command_line" | "enrollment" | "provider" | "scim" | "anonymous";
+            actor_kind: "user" | "token" | "schedule" | "command_line" | "enrollment" | "provider" | "anonymous";
             /**
              * Actor Name
              * @description As it was then; null when the details were erased
@@ -2054,7 +1910,7 @@ export interface components {
              * Object Type
              * @enum {string}
              */
-            object_type: "rule" | "layer" | "tag" | "machine" | "enrollment" | "essential" | "user" | "token" | "scim_token" | "group" | "blocked_contact" | "policy" | "audit" | "schema";
+            object_type: "rule" | "layer" | "tag" | "machine" | "enrollment" | "essential" | "user" | "group" | "role" | "token" | "blocked_contact" | "policy" | "audit" | "schema";
             /**
              * Policy Seq
              * @description The number of the policy change that this act was part of
@@ -2239,17 +2095,6 @@ export interface components {
              * @description Each sync takes all rules in one page and its confirmation counts nothing
              */
             takes_all_rules: boolean;
-        };
-        /**
-         * Code
-         * @description A code of the authenticator app, or a recovery code.
-         */
-        Code: {
-            /**
-             * Code
-             * @description Spaces and hyphens do not matter
-             */
-            code: string;
         };
         /**
          * ConfirmedPolicy
@@ -2575,6 +2420,24 @@ export interface components {
             reenroll_retired?: boolean;
         };
         /**
+         * EnvironmentRole
+         * @description A role that the environment gives to a group of the identity provider.
+         */
+        EnvironmentRole: {
+            /** Group */
+            group: string;
+            /** Role */
+            role: string;
+        };
+        /**
+         * EnvironmentRoles
+         * @description What `OIDC_GROUP_ROLES` says; it can be changed there only.
+         */
+        EnvironmentRoles: {
+            /** Items */
+            items: components["schemas"]["EnvironmentRole"][];
+        };
+        /**
          * Essential
          * @description A publisher whose programs a Mac may need to get out of a lock-out.
          */
@@ -2765,52 +2628,6 @@ export interface components {
              * @enum {string}
              */
             type: "event";
-        };
-        /**
-         * Explanation
-         * @description What decides about a program on one machine, in Santa's order of evaluation.
-         */
-        Explanation: {
-            /**
-             * Client Mode
-             * @description The mode that the Mac's syncs are answered now
-             * @enum {string}
-             */
-            client_mode: "MONITOR" | "LOCKDOWN" | "STANDALONE";
-            /**
-             * Confirmed
-             * @description Whether the Mac confirmed exactly this policy
-             */
-            confirmed: boolean;
-            /**
-             * Decided By
-             * @description Whose rule Santa uses; null: without one, path patterns and the mode decide
-             */
-            decided_by: ("BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH") | null;
-            /**
-             * Layers
-             * @description The machine's layers that hold something, the lowest first
-             */
-            layers: string[];
-            /** Machine Id */
-            machine_id: string;
-            /**
-             * Mode Layer
-             * @description The layer that the mode comes from; null: the default, or the time-boxed monitor mode
-             */
-            mode_layer: string | null;
-            /**
-             * Monitored
-             * @description A time-boxed monitor mode stands above the client mode
-             */
-            monitored: boolean;
-            /**
-             * Seq
-             * @description Number of the policy change up to which this is true
-             */
-            seq: number;
-            /** Targets */
-            targets: components["schemas"]["TargetExplanation"][];
         };
         /**
          * FailedSignIn
@@ -3006,6 +2823,146 @@ export interface components {
              */
             reason: string;
             removable_media_policy?: components["schemas"]["MediaPolicyUpdate"] | null;
+        };
+        /**
+         * Grant
+         * @description A role of a user or a group.
+         */
+        Grant: {
+            /** Role */
+            role: string;
+            /**
+             * Tag
+             * @description The tag it is limited to; null: it holds everywhere
+             */
+            tag: string | null;
+        };
+        /**
+         * Group
+         * @description A group with the roles that it gives to its members.
+         */
+        Group: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Description */
+            description: string;
+            /**
+             * Etag
+             * @description For `If-Match`; members do not change it
+             */
+            etag: string;
+            /**
+             * External Id
+             * @description What the identity provider calls it: the id of the group (in Entra ID its object id), or the value of the app role; null for local groups
+             */
+            external_id: string | null;
+            /** Id */
+            id: number;
+            /** Members */
+            members: number;
+            /** Name */
+            name: string;
+            /** Roles */
+            roles: components["schemas"]["Grant"][];
+            /**
+             * Source
+             * @description `local`: members are added here; `claim`: a group of the identity provider, `app_role`: an app role of it, both with the members whose last sign-in told of it; `scim`: kept by SCIM
+             * @enum {string}
+             */
+            source: "local" | "claim" | "app_role" | "scim";
+        };
+        /**
+         * GroupCreate
+         * @description A group to make; those of SCIM are made by SCIM.
+         */
+        GroupCreate: {
+            /**
+             * Description
+             * @default
+             */
+            description: string;
+            /**
+             * External Id
+             * @description What the identity provider calls it: the id of the group (in Entra ID its object id), or the value of the app role; null for local groups
+             */
+            external_id?: string | null;
+            /** Name */
+            name: string;
+            /** Roles */
+            roles?: components["schemas"]["RoleGrant"][];
+            /**
+             * Source
+             * @description `local`: members are added here; `claim`: a group of the identity provider, `app_role`: an app role of it, both with the members whose last sign-in told of it; `scim`: kept by SCIM
+             * @default local
+             * @enum {string}
+             */
+            source: "local" | "claim" | "app_role";
+        };
+        /**
+         * GroupMember
+         * @description A member of a group.
+         */
+        GroupMember: {
+            /**
+             * Added At
+             * Format: date-time
+             */
+            added_at: string;
+            /** Display Name */
+            display_name: string;
+            /**
+             * Enabled
+             * @description Whether the user can log in
+             */
+            enabled: boolean;
+            /**
+             * Id
+             * @description Of the user
+             */
+            id: number;
+            /** Username */
+            username: string;
+        };
+        /**
+         * GroupUpdate
+         * @description What to change of a group; what is left out, or null, stays.
+         */
+        GroupUpdate: {
+            /** Description */
+            description?: string | null;
+            /**
+             * External Id
+             * @description What the identity provider calls it: the id of the group (in Entra ID its object id), or the value of the app role; null for local groups
+             */
+            external_id?: string | null;
+            /** Name */
+            name?: string | null;
+            /**
+             * Roles
+             * @description All roles: others are taken
+             */
+            roles?: components["schemas"]["RoleGrant"][] | null;
+        };
+        /**
+         * HeldPermission
+         * @description A permission, where it holds, and why.
+         */
+        HeldPermission: {
+            /** Everywhere */
+            everywhere: boolean;
+            /** Meaning */
+            meaning: string;
+            permission: components["schemas"]["Permission"];
+            /** Reasons */
+            reasons: components["schemas"]["Reason"][];
+            /**
+             * Tags
+             * @description Where it holds, unless it holds everywhere
+             */
+            tags: string[];
         };
         /**
          * HeldRole
@@ -3342,11 +3299,6 @@ export interface components {
              * @description Whether there are local accounts with passwords; always true
              */
             local: boolean;
-            /**
-             * Passkeys
-             * @description Whether people of local accounts can sign in with passkeys
-             */
-            passkeys: boolean;
             /** @description Null without one */
             provider: components["schemas"]["ProviderChoice"] | null;
         };
@@ -3780,6 +3732,17 @@ export interface components {
             sources: ("manual" | "enrollment" | "group" | "predicate")[];
         };
         /**
+         * MissingPermission
+         * @description A permission that a user does not have.
+         */
+        MissingPermission: {
+            /** Meaning */
+            meaning: string;
+            permission: components["schemas"]["Permission"];
+            /** Why */
+            why: string;
+        };
+        /**
          * ModeNumbers
          * @description Machines by the client mode they report.
          */
@@ -3822,27 +3785,6 @@ export interface components {
             until: string;
         };
         /**
-         * NewPasskey
-         * @description A passkey that the browser has made.
-         */
-        NewPasskey: {
-            /**
-             * Attestation
-             * @description `attestationObject` of the response
-             */
-            attestation: string;
-            /**
-             * Client Data
-             * @description `clientDataJSON` of the response
-             */
-            client_data: string;
-            /**
-             * Name
-             * @description Tells it from the others
-             */
-            name: string;
-        };
-        /**
          * Notice
          * @description A notice for administrators about a machine.
          */
@@ -3868,7 +3810,7 @@ export interface components {
             /**
              * Counted At
              * Format: date-time
-             * @description A fleet of 1,000 machines or more is not counted for each request: the numbers are at most one second old for every 10,000 machines, and never more than 30 seconds
+             * @description A fleet of 1,000 machines or more is counted every few seconds, not for each request
              */
             counted_at: string;
             events: components["schemas"]["EventNumbers"];
@@ -3997,6 +3939,26 @@ export interface components {
              */
             next_cursor: string | null;
         };
+        /** Page[Group] */
+        Page_Group_: {
+            /** Items */
+            items: components["schemas"]["Group"][];
+            /**
+             * Next Cursor
+             * @description Pass as `cursor` to get the next rows
+             */
+            next_cursor: string | null;
+        };
+        /** Page[GroupMember] */
+        Page_GroupMember_: {
+            /** Items */
+            items: components["schemas"]["GroupMember"][];
+            /**
+             * Next Cursor
+             * @description Pass as `cursor` to get the next rows
+             */
+            next_cursor: string | null;
+        };
         /** Page[Machine] */
         Page_Machine_: {
             /** Items */
@@ -4037,16 +3999,6 @@ export interface components {
              */
             next_cursor: string | null;
         };
-        /** Page[ScimToken] */
-        Page_ScimToken_: {
-            /** Items */
-            items: components["schemas"]["ScimToken"][];
-            /**
-             * Next Cursor
-             * @description Pass as `cursor` to get the next rows
-             */
-            next_cursor: string | null;
-        };
         /** Page[TagMember] */
         Page_TagMember_: {
             /** Items */
@@ -4078,54 +4030,6 @@ export interface components {
             next_cursor: string | null;
         };
         /**
-         * Passkey
-         * @description A passkey of the own account.
-         */
-        Passkey: {
-            /**
-             * Created At
-             * Format: date-time
-             */
-            created_at: string;
-            /** Id */
-            id: number;
-            /** Last Used At */
-            last_used_at: string | null;
-            /** Name */
-            name: string;
-            /**
-             * Usable
-             * @description Whether it belongs to the present host name in `PUBLIC_URL`
-             */
-            usable: boolean;
-        };
-        /**
-         * PasskeyList
-         * @description The own passkeys, the oldest first.
-         */
-        PasskeyList: {
-            /**
-             * Available
-             * @description Whether passkeys can be made at this `PUBLIC_URL`
-             */
-            available: boolean;
-            /** Items */
-            items: components["schemas"]["Passkey"][];
-        };
-        /**
-         * PasskeyOptions
-         * @description What the browser needs to make or use a passkey.
-         */
-        PasskeyOptions: {
-            /**
-             * Public Key
-             * @description `PublicKeyCredentialCreationOptionsJSON` or `…RequestOptionsJSON` of WebAuthn
-             */
-            public_key: {
-                [key: string]: unknown;
-            };
-        };
-        /**
          * PasswordChange
          * @description Another password for the own account.
          */
@@ -4141,6 +4045,20 @@ export interface components {
          * @enum {string}
          */
         Permission: "overview:read" | "live:read" | "machine:read" | "machine:write" | "rule:read" | "rule:write" | "rule:import" | "rule:export" | "tag:read" | "tag:write" | "tag:assign" | "settings:read" | "settings:write" | "essential:read" | "essential:write" | "event:read" | "program:read" | "enrollment:read" | "enrollment:write" | "user:read" | "user:write" | "session:read" | "session:write" | "audit:read" | "audit:write";
+        /**
+         * PermissionInfo
+         * @description One kind of right.
+         */
+        PermissionInfo: {
+            /** Meaning */
+            meaning: string;
+            name: components["schemas"]["Permission"];
+            /**
+             * Tag Scoped
+             * @description Whether a role that is limited to a tag grants it, for this tag
+             */
+            tag_scoped: boolean;
+        };
         /**
          * PlannedChange
          * @description What an import does to one rule.
@@ -4257,7 +4175,7 @@ export interface components {
             changes: components["schemas"]["ChangeNote"][] | null;
             /**
              * Code
-             * @description With some problems, for programs: `fresh_login_required` (enter the password again, then repeat the request), `session_required` (no API token may do this), `login_expired` (the password was entered too long ago for the second factor: log in again)
+             * @description With some problems, for programs: `fresh_login_required` (enter the password again, then repeat the request), `session_required` (no API token may do this)
              * @default null
              */
             code: string | null;
@@ -4415,44 +4333,43 @@ export interface components {
             start: string;
         };
         /**
-         * QrImage
-         * @description A QR code to draw as SVG, without any request to another server.
+         * Reason
+         * @description A role that grants a permission.
          */
-        QrImage: {
+        Reason: {
             /**
-             * Path
-             * @description What is black in it, as the `d` of a path
+             * Custom
+             * @description Whether the role was made here
              */
-            path: string;
+            custom: boolean;
             /**
-             * Size
-             * @description Width and height of the view box
+             * Group
+             * @description The name of this group
              */
-            size: number;
+            group: string | null;
+            /** Group Id */
+            group_id: number | null;
+            /** Role */
+            role: string;
+            /**
+             * Tag
+             * @description The tag that limits it; null: it holds everywhere
+             */
+            tag: string | null;
+            /**
+             * Through
+             * @description `own`: given to the user here; `provider`: by the identity provider at the last sign-in (an app role, or a group by `OIDC_GROUP_ROLES`); `group`: to a group of the user
+             * @enum {string}
+             */
+            through: "own" | "provider" | "group";
         };
         /**
          * Reauthentication
          * @description The proof that it is still the same person.
          */
         Reauthentication: {
-            /**
-             * Code
-             * @description Of the authenticator app, or a recovery code; needed by accounts with a second factor
-             */
-            code?: string | null;
             /** Password */
             password: string;
-        };
-        /**
-         * RecoveryCodes
-         * @description Codes that replace the second factor, each once; shown this once.
-         */
-        RecoveryCodes: {
-            /**
-             * Codes
-             * @description Empty when earlier codes stay valid
-             */
-            codes: string[];
         };
         /**
          * RemovedRule
@@ -4506,6 +4423,27 @@ export interface components {
          */
         Role: "viewer" | "requester" | "approver" | "operator" | "admin" | "auditor";
         /**
+         * RoleCreate
+         * @description A role to make.
+         */
+        RoleCreate: {
+            /**
+             * Description
+             * @default
+             */
+            description: string;
+            /**
+             * Name
+             * @description Latin letters, digits, spaces, dots, hyphens and underscores; case does not tell roles apart
+             */
+            name: string;
+            /**
+             * Permissions
+             * @description Only what its maker has everywhere
+             */
+            permissions: components["schemas"]["Permission"][];
+        };
+        /**
          * RoleGrant
          * @description A role to give to a user or a group.
          */
@@ -4520,6 +4458,75 @@ export interface components {
              * @description Limits the role to what has this tag; null: it holds everywhere
              */
             tag?: string | null;
+        };
+        /**
+         * RoleInfo
+         * @description A role, with what it grants.
+         */
+        RoleInfo: {
+            /**
+             * Created At
+             * @description Null for a role that comes with the program
+             */
+            created_at: string | null;
+            /** Created By */
+            created_by: string | null;
+            /** Description */
+            description: string;
+            /**
+             * Etag
+             * @description For `If-Match`; empty for a role that comes with the program
+             */
+            etag: string;
+            /** Groups */
+            groups: number;
+            /**
+             * Id
+             * @description Null for a role that comes with the program and cannot be changed
+             */
+            id: number | null;
+            /** Name */
+            name: string;
+            /** Permissions */
+            permissions: components["schemas"]["Permission"][];
+            /**
+             * Unknown
+             * @description Stored permissions that this version does not know, and does not grant
+             */
+            unknown: string[];
+            /**
+             * Users
+             * @description How many users have it themselves
+             */
+            users: number;
+        };
+        /**
+         * RoleList
+         * @description All roles, and all permissions that roles are made of.
+         */
+        RoleList: {
+            /** Items */
+            items: components["schemas"]["RoleInfo"][];
+            /** Permissions */
+            permissions: components["schemas"]["PermissionInfo"][];
+        };
+        /**
+         * RoleUpdate
+         * @description What to change of a role; what is left out, or null, stays.
+         */
+        RoleUpdate: {
+            /** Description */
+            description?: string | null;
+            /**
+             * Name
+             * @description Latin letters, digits, spaces, dots, hyphens and underscores; case does not tell roles apart
+             */
+            name?: string | null;
+            /**
+             * Permissions
+             * @description All of them: others are taken from those who have the role
+             */
+            permissions?: components["schemas"]["Permission"][] | null;
         };
         /**
          * Rule
@@ -4943,141 +4950,74 @@ export interface components {
             starts_at: string | null;
         };
         /**
-         * ScimState
-         * @description What the directory has provisioned.
+         * Explanation
+         * @description What decides about a program on one machine, in Santa's order of evaluation.
          */
-        ScimState: {
-            /** Active Users */
-            active_users: number;
-            /** Groups */
-            groups: number;
+        santaserver__explain__schemas__Explanation: {
             /**
-             * Unlinked Users
-             * @description Those whose `externalId` is no object id of Entra's: signing in makes another account. Always 0 with other providers
+             * Client Mode
+             * @description The mode that the Mac's syncs are answered now
+             * @enum {string}
              */
-            unlinked_users: number;
+            client_mode: "MONITOR" | "LOCKDOWN" | "STANDALONE";
             /**
-             * Url
-             * @description What the directory has to be told: the tenant URL, or SCIM base URL
+             * Confirmed
+             * @description Whether the Mac confirmed exactly this policy
              */
-            url: string;
-            /** Users */
-            users: number;
+            confirmed: boolean;
+            /**
+             * Decided By
+             * @description Whose rule Santa uses; null: without one, path patterns and the mode decide
+             */
+            decided_by: ("BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH") | null;
+            /**
+             * Layers
+             * @description The machine's layers that hold something, the lowest first
+             */
+            layers: string[];
+            /** Machine Id */
+            machine_id: string;
+            /**
+             * Mode Layer
+             * @description The layer that the mode comes from; null: the default, or the time-boxed monitor mode
+             */
+            mode_layer: string | null;
+            /**
+             * Monitored
+             * @description A time-boxed monitor mode stands above the client mode
+             */
+            monitored: boolean;
+            /**
+             * Seq
+             * @description Number of the policy change up to which this is true
+             */
+            seq: number;
+            /** Targets */
+            targets: components["schemas"]["TargetExplanation"][];
         };
         /**
-         * ScimToken
-         * @description A SCIM token without its secret.
+         * Explanation
+         * @description What a user may do and why, as of now.
          */
-        ScimToken: {
+        santaserver__users__explanation__Explanation: {
             /**
-             * Created At
-             * Format: date-time
+             * Enabled
+             * @description Whether the user can log in; if not, nothing of this is in force
              */
-            created_at: string;
+            enabled: boolean;
+            /** Missing */
+            missing: components["schemas"]["MissingPermission"][];
+            /** Permissions */
+            permissions: components["schemas"]["HeldPermission"][];
+            /** User Id */
+            user_id: number;
+            /** Username */
+            username: string;
             /**
-             * Created By
-             * @description User name; null when that user is deleted
+             * Without Effect
+             * @description Roles that this version does not know: they grant nothing
              */
-            created_by: string | null;
-            /**
-             * Expires At
-             * Format: date-time
-             */
-            expires_at: string;
-            /**
-             * Hint
-             * @description How it begins
-             */
-            hint: string;
-            /** Id */
-            id: number;
-            /** Last Address */
-            last_address: string;
-            /**
-             * Last Used At
-             * @description Kept to the minute
-             */
-            last_used_at: string | null;
-            /** Name */
-            name: string;
-            /** Networks */
-            networks: string[];
-            previous: components["schemas"]["PreviousSecret"] | null;
-            /** Revoked */
-            revoked: boolean;
-            /** Rotated At */
-            rotated_at: string | null;
-        };
-        /**
-         * ScimTokenCreate
-         * @description A token to create.
-         */
-        ScimTokenCreate: {
-            /**
-             * Expires At
-             * Format: date-time
-             * @description When it ends; in at most 366 days
-             */
-            expires_at: string;
-            /**
-             * Name
-             * @description Such as the name of the directory
-             */
-            name: string;
-            /**
-             * Networks
-             * @description Addresses and networks (CIDR) that may use it; empty: any
-             * @default []
-             */
-            networks: string[];
-        };
-        /**
-         * ScimTokenSecret
-         * @description A token with its secret, which is shown this once.
-         */
-        ScimTokenSecret: {
-            /** Secret */
-            secret: string;
-            token: components["schemas"]["ScimToken"];
-        };
-        /**
-         * SecondFactorNeeded
-         * @description The password is right, and the login goes on with a second factor.
-         */
-        SecondFactorNeeded: {
-            /**
-             * Expires In
-             * @description Seconds until the password has to be entered again
-             */
-            expires_in: number;
-            /**
-             * Methods
-             * @description `totp` and `recovery_code`: `POST /auth/second-factor`; `passkey`: `POST /auth/passkeys/sign-in`
-             */
-            methods: ("totp" | "recovery_code" | "passkey")[];
-        };
-        /**
-         * SecondFactorState
-         * @description The second factors of the own account.
-         */
-        SecondFactorState: {
-            /**
-             * Local
-             * @description Whether the account has a password here; others get their second factor at the provider
-             */
-            local: boolean;
-            /** Passkeys */
-            passkeys: number;
-            /**
-             * Recovery Codes
-             * @description How many are left
-             */
-            recovery_codes: number;
-            /**
-             * Totp Since
-             * @description When the authenticator app was set up; null without one
-             */
-            totp_since: string | null;
+            without_effect: string[];
         };
         /**
          * SeenSerial
@@ -6078,28 +6018,6 @@ export interface components {
             token: components["schemas"]["Token"];
         };
         /**
-         * TotpEnrollment
-         * @description A new authenticator app, which counts after it has shown a code.
-         */
-        TotpEnrollment: {
-            /**
-             * Expires At
-             * Format: date-time
-             */
-            expires_at: string;
-            qr: components["schemas"]["QrImage"];
-            /**
-             * Secret
-             * @description To type into the app: SHA-1, 6 digits, 30 seconds; shown this once
-             */
-            secret: string;
-            /**
-             * Uri
-             * @description The same for the app to open: `otpauth://totp/…`
-             */
-            uri: string;
-        };
-        /**
          * UndeliveredRule
          * @description A rule that the machine's client does not support.
          */
@@ -6162,34 +6080,6 @@ export interface components {
             sent: string | null;
             /** Why */
             why: string;
-        };
-        /**
-         * UsedPasskey
-         * @description A passkey that the browser has used.
-         */
-        UsedPasskey: {
-            /**
-             * Authenticator Data
-             * @description `authenticatorData` of the response
-             */
-            authenticator_data: string;
-            /**
-             * Client Data
-             * @description `clientDataJSON` of the response
-             */
-            client_data: string;
-            /**
-             * Credential Id
-             * @description `id` of the credential
-             */
-            credential_id: string;
-            /** Signature */
-            signature: string;
-            /**
-             * User Handle
-             * @description `userHandle` of the response
-             */
-            user_handle?: string | null;
         };
         /**
          * User
@@ -6267,11 +6157,6 @@ export interface components {
              * @description The user's own roles; those of groups come on top of them
              */
             roles: components["schemas"]["OwnRole"][];
-            /**
-             * Second Factor
-             * @description Whether the password alone is not enough: see `/second-factor`
-             */
-            second_factor: boolean;
             /**
              * Setup Until
              * @description When the setup link of the user ends; null: no link
@@ -6457,7 +6342,7 @@ export interface operations {
                 /** @description The actor's name */
                 actor?: string | null;
                 /** @description The kind of actor */
-                actor_kind?: ("user" | "token" | "schedule" | "command_line" | "enrollment" | "provider" | "scim" | "anonymous") | null;
+                actor_kind?: ("user" | "token" | "schedule" | "command_line" | "enrollment" | "provider" | "anonymous") | null;
                 /** @description `next_cursor` of the previous page */
                 cursor?: string | null;
                 /** @description Rows on this page at most */
@@ -6667,15 +6552,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["User"];
-                };
-            };
-            /** @description The password is right; there is no session before the second factor */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SecondFactorNeeded"];
                 };
             };
             /** @description Authentication is required. */
@@ -6960,446 +6836,6 @@ export interface operations {
             };
         };
     };
-    list_passkeys: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PasskeyList"];
-                };
-            };
-            /** @description Authentication is required. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller lacks permission. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    add_passkey: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewPasskey"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AddedPasskey"];
-                };
-            };
-            /** @description Authentication is required. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller lacks permission. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The request conflicts with what is stored. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The request is well formed but invalid. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    remove_passkey: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                passkey_id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Authentication is required. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller lacks permission. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The object does not exist. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    begin_new_passkey: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PasskeyOptions"];
-                };
-            };
-            /** @description Authentication is required. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller lacks permission. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The request conflicts with what is stored. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller sent too many requests. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    reauthenticate_with_passkey: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["UsedPasskey"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Authentication is required. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller lacks permission. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The request conflicts with what is stored. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The request is well formed but invalid. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller sent too many requests. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    begin_passkey_reauthentication: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PasskeyOptions"];
-                };
-            };
-            /** @description Authentication is required. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller lacks permission. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The request conflicts with what is stored. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller sent too many requests. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    sign_in_with_passkey: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["UsedPasskey"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["User"];
-                };
-            };
-            /** @description Authentication is required. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The request conflicts with what is stored. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The request is well formed but invalid. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller sent too many requests. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    begin_passkey_sign_in: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PasskeyOptions"];
-                };
-            };
-            /** @description Authentication is required. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The request conflicts with what is stored. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller sent too many requests. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
     change_password: {
         parameters: {
             query?: never;
@@ -7469,6 +6905,35 @@ export interface operations {
             };
         };
     };
+    own_permissions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["santaserver__users__explanation__Explanation"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     reauthenticate: {
         parameters: {
             query?: never;
@@ -7518,294 +6983,6 @@ export interface operations {
             };
             /** @description The caller sent too many requests. */
             429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    get_second_factor: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SecondFactorState"];
-                };
-            };
-            /** @description Authentication is required. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller lacks permission. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    enter_code: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Code"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["User"];
-                };
-            };
-            /** @description Authentication is required. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The request is well formed but invalid. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller sent too many requests. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    renew_recovery_codes: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RecoveryCodes"];
-                };
-            };
-            /** @description Authentication is required. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller lacks permission. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The request conflicts with what is stored. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    set_up_totp: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TotpEnrollment"];
-                };
-            };
-            /** @description Authentication is required. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller lacks permission. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The request conflicts with what is stored. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    remove_totp: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Authentication is required. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller lacks permission. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The object does not exist. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    confirm_totp: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Code"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RecoveryCodes"];
-                };
-            };
-            /** @description Authentication is required. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller lacks permission. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The request conflicts with what is stored. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The request is well formed but invalid. */
-            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9139,7 +8316,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Explanation"];
+                    "application/json": components["schemas"]["santaserver__explain__schemas__Explanation"];
                 };
             };
             /** @description Authentication is required. */
@@ -9369,6 +8546,627 @@ export interface operations {
             };
             /** @description Validation Error */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_groups: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the previous page */
+                cursor?: string | null;
+                /** @description Rows on this page at most */
+                limit?: number;
+                /** @description Part of a name, identifier or address */
+                q?: string;
+                /** @description Only groups of this kind */
+                source?: ("local" | "claim" | "app_role" | "scim") | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Group_"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_group: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
+            path: {
+                group_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    update_group: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
+            path: {
+                group_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GroupUpdate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_group_members: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the previous page */
+                cursor?: string | null;
+                /** @description Rows on this page at most */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                group_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_GroupMember_"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    add_group_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group_id: number;
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    remove_group_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                group_id: number;
+                user_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    environment_roles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvironmentRoles"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10636,6 +10434,358 @@ export interface operations {
             };
         };
     };
+    list_roles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoleList"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoleCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoleInfo"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                role_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoleInfo"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_role: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
+            path: {
+                role_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    update_role: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
+            path: {
+                role_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoleUpdate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoleInfo"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     list_rules: {
         parameters: {
             query?: {
@@ -11310,350 +11460,6 @@ export interface operations {
             };
         };
     };
-    get_scim_state: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ScimState"];
-                };
-            };
-            /** @description Authentication is required. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller lacks permission. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    list_scim_tokens: {
-        parameters: {
-            query?: {
-                /** @description `next_cursor` of the previous page */
-                cursor?: string | null;
-                /** @description Rows on this page at most */
-                limit?: number;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Page_ScimToken_"];
-                };
-            };
-            /** @description The request cannot be understood. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description Authentication is required. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller lacks permission. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    create_scim_token: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ScimTokenCreate"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ScimTokenSecret"];
-                };
-            };
-            /** @description Authentication is required. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller lacks permission. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The request conflicts with what is stored. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The request is well formed but invalid. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    get_scim_token: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                scim_token_id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ScimToken"];
-                };
-            };
-            /** @description Authentication is required. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller lacks permission. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The object does not exist. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    revoke_scim_token: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                scim_token_id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Authentication is required. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller lacks permission. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The object does not exist. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description Validation Error */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
-    rotate_scim_token: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                scim_token_id: number;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["TokenRotate"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ScimTokenSecret"];
-                };
-            };
-            /** @description Authentication is required. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The caller lacks permission. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The object does not exist. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The request conflicts with what is stored. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-            /** @description The request is well formed but invalid. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemBody"];
-                };
-            };
-        };
-    };
     list_sessions: {
         parameters: {
             query?: {
@@ -12209,15 +12015,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["User"];
-                };
-            };
-            /** @description The password is set; there is no session before the second factor */
-            202: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SecondFactorNeeded"];
                 };
             };
             /** @description The object does not exist. */
@@ -14041,7 +13838,7 @@ export interface operations {
             };
         };
     };
-    reset_second_factor: {
+    explain_permissions: {
         parameters: {
             query?: never;
             header?: never;
@@ -14053,11 +13850,13 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["santaserver__users__explanation__Explanation"];
+                };
             };
             /** @description Authentication is required. */
             401: {
