@@ -31,7 +31,6 @@ ObjectType = Literal[
     "role",
     "token",
     "scim_token",
-    "group",
     "blocked_contact",
     "policy",
     "audit",

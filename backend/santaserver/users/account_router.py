@@ -23,7 +23,7 @@ from santaserver.routing import AreaRouter
 from santaserver.users import account_service as service
 from santaserver.users import second_factor_service, setup_service
 from santaserver.users.account_schemas import SetupLink, UserAccount, UserCreate, UserUpdate
-from santaserver.users.explanation import Explanation, explain
+from santaserver.users.explanation import PermissionExplanation, explain
 
 router = AreaRouter(prefix="/users", tags=["users"], responses=responses(Unauthorized, Forbidden))
 
@@ -62,7 +62,7 @@ async def get_user(user_id: RowId, connection: ConnectionDep, response: Response
 
 
 @router.get("/{user_id}/permissions", dependencies=[MAY_READ], responses=responses(NotFound))
-async def explain_permissions(user_id: RowId, connection: ConnectionDep) -> Explanation:
+async def explain_permissions(user_id: RowId, connection: ConnectionDep) -> PermissionExplanation:
     """Tell what a user may do, where, and through which role, group or tag."""
     return explain(await service.find(connection, user_id))
 

@@ -44,7 +44,7 @@ class MissingPermission(BaseModel):
     why: str
 
 
-class Explanation(BaseModel):
+class PermissionExplanation(BaseModel):
     """What a user may do and why, as of now."""
 
     user_id: int
@@ -55,7 +55,7 @@ class Explanation(BaseModel):
     without_effect: list[str] = Field(description="Roles that this version does not know: they grant nothing")
 
 
-def explain(row: UserRow) -> Explanation:
+def explain(row: UserRow) -> PermissionExplanation:
     """Return what a user may do and why."""
     bindings = bindings_of(row.all_bindings)
     held = [one for one in (_held(permission, bindings) for permission in Permission) if one is not None]
@@ -65,7 +65,7 @@ def explain(row: UserRow) -> Explanation:
         for one in Permission
         if one not in have
     ]
-    return Explanation(
+    return PermissionExplanation(
         user_id=row.id,
         username=row.username,
         enabled=row.enabled,

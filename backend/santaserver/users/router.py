@@ -16,7 +16,7 @@ from santaserver.session_cookie import clear_session_cookie, read_session_cookie
 from santaserver.users import own_password, reauthentication, service
 from santaserver.users.account_service import find
 from santaserver.users.device import set_device_cookie
-from santaserver.users.explanation import Explanation, explain
+from santaserver.users.explanation import PermissionExplanation, explain
 from santaserver.users.schemas import (
     EndedSessions,
     LoggedOut,
@@ -129,7 +129,7 @@ async def me(user: CurrentUser) -> User:
 
 
 @router.get("/permissions", dependencies=[in_person("themselves")], responses=responses(Unauthorized))
-async def own_permissions(connection: ConnectionDep, user: CurrentUser) -> Explanation:
+async def own_permissions(connection: ConnectionDep, user: CurrentUser) -> PermissionExplanation:
     """Tell what you may do, where, and through which role, group or tag."""
     return explain(await find(connection, user.id))
 

@@ -1303,6 +1303,94 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/scim": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Scim State
+         * @description Show where the directory has to send people and groups, and how many it has sent.
+         */
+        get: operations["get_scim_state"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scim/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Scim Tokens
+         * @description List the tokens with which a directory provisions people and groups; revoked ones are left out.
+         */
+        get: operations["list_scim_tokens"];
+        put?: never;
+        /**
+         * Create Scim Token
+         * @description Create a SCIM token; its secret is shown this once.
+         */
+        post: operations["create_scim_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scim/tokens/{scim_token_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Scim Token
+         * @description Show a SCIM token, also one that was revoked.
+         */
+        get: operations["get_scim_token"];
+        put?: never;
+        post?: never;
+        /**
+         * Revoke Scim Token
+         * @description Revoke a SCIM token for good, at once.
+         */
+        delete: operations["revoke_scim_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scim/tokens/{scim_token_id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate Scim Token
+         * @description Give a SCIM token another secret, shown this once; the present one can stay valid for a while.
+         */
+        post: operations["rotate_scim_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions": {
         parameters: {
             query?: never;
@@ -1872,7 +1960,7 @@ export interface components {
              * Actor Kind
              * @enum {string}
              */
-            actor_kind: "user" | "token" | "schedule" | "command_line" | "enrollment" | "provider" | "anonymous";
+            actor_kind: "user" | "token" | "schedule" | "command_line" | "enrollment" | "provider" | "scim" | "anonymous";
             /**
              * Actor Name
              * @description As it was then; null when the details were erased
@@ -1910,7 +1998,7 @@ export interface components {
              * Object Type
              * @enum {string}
              */
-            object_type: "rule" | "layer" | "tag" | "machine" | "enrollment" | "essential" | "user" | "group" | "role" | "token" | "blocked_contact" | "policy" | "audit" | "schema";
+            object_type: "rule" | "layer" | "tag" | "machine" | "enrollment" | "essential" | "user" | "group" | "role" | "token" | "scim_token" | "blocked_contact" | "policy" | "audit" | "schema";
             /**
              * Policy Seq
              * @description The number of the policy change that this act was part of
@@ -2628,6 +2716,52 @@ export interface components {
              * @enum {string}
              */
             type: "event";
+        };
+        /**
+         * Explanation
+         * @description What decides about a program on one machine, in Santa's order of evaluation.
+         */
+        Explanation: {
+            /**
+             * Client Mode
+             * @description The mode that the Mac's syncs are answered now
+             * @enum {string}
+             */
+            client_mode: "MONITOR" | "LOCKDOWN" | "STANDALONE";
+            /**
+             * Confirmed
+             * @description Whether the Mac confirmed exactly this policy
+             */
+            confirmed: boolean;
+            /**
+             * Decided By
+             * @description Whose rule Santa uses; null: without one, path patterns and the mode decide
+             */
+            decided_by: ("BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH") | null;
+            /**
+             * Layers
+             * @description The machine's layers that hold something, the lowest first
+             */
+            layers: string[];
+            /** Machine Id */
+            machine_id: string;
+            /**
+             * Mode Layer
+             * @description The layer that the mode comes from; null: the default, or the time-boxed monitor mode
+             */
+            mode_layer: string | null;
+            /**
+             * Monitored
+             * @description A time-boxed monitor mode stands above the client mode
+             */
+            monitored: boolean;
+            /**
+             * Seq
+             * @description Number of the policy change up to which this is true
+             */
+            seq: number;
+            /** Targets */
+            targets: components["schemas"]["TargetExplanation"][];
         };
         /**
          * FailedSignIn
@@ -3810,7 +3944,7 @@ export interface components {
             /**
              * Counted At
              * Format: date-time
-             * @description A fleet of 1,000 machines or more is counted every few seconds, not for each request
+             * @description A fleet of 1,000 machines or more is not counted for each request: the numbers are at most one second old for every 10,000 machines, and never more than 30 seconds
              */
             counted_at: string;
             events: components["schemas"]["EventNumbers"];
@@ -3999,6 +4133,16 @@ export interface components {
              */
             next_cursor: string | null;
         };
+        /** Page[ScimToken] */
+        Page_ScimToken_: {
+            /** Items */
+            items: components["schemas"]["ScimToken"][];
+            /**
+             * Next Cursor
+             * @description Pass as `cursor` to get the next rows
+             */
+            next_cursor: string | null;
+        };
         /** Page[TagMember] */
         Page_TagMember_: {
             /** Items */
@@ -4045,6 +4189,30 @@ export interface components {
          * @enum {string}
          */
         Permission: "overview:read" | "live:read" | "machine:read" | "machine:write" | "rule:read" | "rule:write" | "rule:import" | "rule:export" | "tag:read" | "tag:write" | "tag:assign" | "settings:read" | "settings:write" | "essential:read" | "essential:write" | "event:read" | "program:read" | "enrollment:read" | "enrollment:write" | "user:read" | "user:write" | "session:read" | "session:write" | "audit:read" | "audit:write";
+        /**
+         * PermissionExplanation
+         * @description What a user may do and why, as of now.
+         */
+        PermissionExplanation: {
+            /**
+             * Enabled
+             * @description Whether the user can log in; if not, nothing of this is in force
+             */
+            enabled: boolean;
+            /** Missing */
+            missing: components["schemas"]["MissingPermission"][];
+            /** Permissions */
+            permissions: components["schemas"]["HeldPermission"][];
+            /** User Id */
+            user_id: number;
+            /** Username */
+            username: string;
+            /**
+             * Without Effect
+             * @description Roles that this version does not know: they grant nothing
+             */
+            without_effect: string[];
+        };
         /**
          * PermissionInfo
          * @description One kind of right.
@@ -4950,74 +5118,102 @@ export interface components {
             starts_at: string | null;
         };
         /**
-         * Explanation
-         * @description What decides about a program on one machine, in Santa's order of evaluation.
+         * ScimState
+         * @description What the directory has provisioned.
          */
-        santaserver__explain__schemas__Explanation: {
+        ScimState: {
+            /** Active Users */
+            active_users: number;
+            /** Groups */
+            groups: number;
             /**
-             * Client Mode
-             * @description The mode that the Mac's syncs are answered now
-             * @enum {string}
+             * Unlinked Users
+             * @description Those whose `externalId` is no object id of Entra's: signing in makes another account. Always 0 with other providers
              */
-            client_mode: "MONITOR" | "LOCKDOWN" | "STANDALONE";
+            unlinked_users: number;
             /**
-             * Confirmed
-             * @description Whether the Mac confirmed exactly this policy
+             * Url
+             * @description What the directory has to be told: the tenant URL, or SCIM base URL
              */
-            confirmed: boolean;
-            /**
-             * Decided By
-             * @description Whose rule Santa uses; null: without one, path patterns and the mode decide
-             */
-            decided_by: ("BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH") | null;
-            /**
-             * Layers
-             * @description The machine's layers that hold something, the lowest first
-             */
-            layers: string[];
-            /** Machine Id */
-            machine_id: string;
-            /**
-             * Mode Layer
-             * @description The layer that the mode comes from; null: the default, or the time-boxed monitor mode
-             */
-            mode_layer: string | null;
-            /**
-             * Monitored
-             * @description A time-boxed monitor mode stands above the client mode
-             */
-            monitored: boolean;
-            /**
-             * Seq
-             * @description Number of the policy change up to which this is true
-             */
-            seq: number;
-            /** Targets */
-            targets: components["schemas"]["TargetExplanation"][];
+            url: string;
+            /** Users */
+            users: number;
         };
         /**
-         * Explanation
-         * @description What a user may do and why, as of now.
+         * ScimToken
+         * @description A SCIM token without its secret.
          */
-        santaserver__users__explanation__Explanation: {
+        ScimToken: {
             /**
-             * Enabled
-             * @description Whether the user can log in; if not, nothing of this is in force
+             * Created At
+             * Format: date-time
              */
-            enabled: boolean;
-            /** Missing */
-            missing: components["schemas"]["MissingPermission"][];
-            /** Permissions */
-            permissions: components["schemas"]["HeldPermission"][];
-            /** User Id */
-            user_id: number;
-            /** Username */
-            username: string;
+            created_at: string;
             /**
-             * Without Effect
-             * @description Roles that this version does not know: they grant nothing
+             * Created By
+             * @description User name; null when that user is deleted
              */
-            without_effect: string[];
+            created_by: string | null;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * Hint
+             * @description How it begins
+             */
+            hint: string;
+            /** Id */
+            id: number;
+            /** Last Address */
+            last_address: string;
+            /**
+             * Last Used At
+             * @description Kept to the minute
+             */
+            last_used_at: string | null;
+            /** Name */
+            name: string;
+            /** Networks */
+            networks: string[];
+            previous: components["schemas"]["PreviousSecret"] | null;
+            /** Revoked */
+            revoked: boolean;
+            /** Rotated At */
+            rotated_at: string | null;
+        };
+        /**
+         * ScimTokenCreate
+         * @description A token to create.
+         */
+        ScimTokenCreate: {
+            /**
+             * Expires At
+             * Format: date-time
+             * @description When it ends; in at most 366 days
+             */
+            expires_at: string;
+            /**
+             * Name
+             * @description Such as the name of the directory
+             */
+            name: string;
+            /**
+             * Networks
+             * @description Addresses and networks (CIDR) that may use it; empty: any
+             * @default []
+             */
+            networks: string[];
+        };
+        /**
+         * ScimTokenSecret
+         * @description A token with its secret, which is shown this once.
+         */
+        ScimTokenSecret: {
+            /** Secret */
+            secret: string;
+            token: components["schemas"]["ScimToken"];
         };
         /**
          * SeenSerial
@@ -6342,7 +6538,7 @@ export interface operations {
                 /** @description The actor's name */
                 actor?: string | null;
                 /** @description The kind of actor */
-                actor_kind?: ("user" | "token" | "schedule" | "command_line" | "enrollment" | "provider" | "anonymous") | null;
+                actor_kind?: ("user" | "token" | "schedule" | "command_line" | "enrollment" | "provider" | "scim" | "anonymous") | null;
                 /** @description `next_cursor` of the previous page */
                 cursor?: string | null;
                 /** @description Rows on this page at most */
@@ -6920,7 +7116,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["santaserver__users__explanation__Explanation"];
+                    "application/json": components["schemas"]["PermissionExplanation"];
                 };
             };
             /** @description Authentication is required. */
@@ -8316,7 +8512,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["santaserver__explain__schemas__Explanation"];
+                    "application/json": components["schemas"]["Explanation"];
                 };
             };
             /** @description Authentication is required. */
@@ -11460,6 +11656,350 @@ export interface operations {
             };
         };
     };
+    get_scim_state: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimState"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_scim_tokens: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the previous page */
+                cursor?: string | null;
+                /** @description Rows on this page at most */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ScimToken_"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    create_scim_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScimTokenCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimTokenSecret"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_scim_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                scim_token_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimToken"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    revoke_scim_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                scim_token_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    rotate_scim_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                scim_token_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenRotate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimTokenSecret"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     list_sessions: {
         parameters: {
             query?: {
@@ -13855,7 +14395,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["santaserver__users__explanation__Explanation"];
+                    "application/json": components["schemas"]["PermissionExplanation"];
                 };
             };
             /** @description Authentication is required. */

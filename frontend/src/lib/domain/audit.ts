@@ -25,6 +25,7 @@ const OBJECTS: Record<AuditedAct['object_type'], string> = {
   token: 'API tokens',
   scim_token: 'SCIM tokens',
   group: 'Groups',
+  role: 'Roles',
   blocked_contact: 'Contact',
   audit: 'Audit log',
   schema: 'Schema',
