@@ -3,45 +3,96 @@
 States never change, so derived values are the same at any time, cached or not.
 """
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Hashable, Sequence
 
 from santaserver.db import Connection
-from santaserver.policy import rule_log
+from santaserver.policy import layer_log, preparation, rule_log
 from santaserver.policy.caches import PolicyCaches
+from santaserver.policy.layer_rules import JoinedRules, Span
+from santaserver.policy.preparation import Wanted
 from santaserver.policy.rule_text import Key, RuleSet, changes, differing_keys, rule_set
 from santaserver.policy.states import PolicyState, RuleCounts
 
+ALL = sys.maxsize
+
 
 async def delta(
-    connection: Connection, caches: PolicyCaches, bases: tuple[PolicyState, ...], target: PolicyState
+    connection: Connection,
+    caches: PolicyCaches,
+    bases: tuple[PolicyState, ...],
+    target: PolicyState,
+    number: int = 1,
 ) -> Sequence[bytes]:
     """Return what makes any of `bases` the target: the rule or removal of every target that differs.
 
-    Without bases nothing is known of the machine: then it is every rule.
+    Without bases nothing is known of the machine: then it is every rule. A large difference may be complete
+    later: these are at least `number` rules, or all. Raises `NotPrepared`.
     """
     if not bases:
-        return (await whole_set(connection, caches, target)).texts
+        return await everything(connection, caches, target, number)
     moved = tuple(base for base in bases if base != target)
     if not moved:
         return ()
+    key = (moved, target)
+    known = caches.deltas.get(key)
+    if known is not None:
+        return known
+    same, others = rule_log.same_signature(moved, target)
+    if caches.preparer is not None:
+        span = Span(() if others else tuple(sorted({base.seq for base in same})), target.seq)
+        wanted = await _large(connection, caches, target.signature, span)
+        if wanted is not None and not others:
+            return caches.preparer.joined(wanted, number)
+        if wanted is not None:
+            name = tuple([await _name(connection, caches, state) for state in (*moved, target)])
+            made = caches.preparer.made(name, lambda own: _delta(own, caches, same, others, target))
+            return caches.deltas.put(key, made)
+    return await caches.deltas.get_or_make(key, lambda: _delta(connection, caches, same, others, target))
 
-    async def make() -> Sequence[bytes]:
-        same, others = rule_log.same_signature(moved, target)
-        found: dict[Key, bytes | None] = {}
-        if same:
-            found |= await _touched(connection, caches, same, target)
-        if others:
-            after = (await whole_set(connection, caches, target)).by_key()
-            for base in others:
-                before = (await whole_set(connection, caches, base)).by_key()
-                found |= {key: after.get(key) for key in differing_keys(before, after)}
-        return changes(found, {key: text for key, text in found.items() if text is not None})
 
-    return await caches.deltas.get_or_make((moved, target), make)
+async def _delta(
+    connection: Connection,
+    caches: PolicyCaches,
+    same: Sequence[PolicyState],
+    others: Sequence[PolicyState],
+    target: PolicyState,
+) -> Sequence[bytes]:
+    found: dict[Key, bytes | None] = {}
+    if same:
+        found |= await _touched(connection, caches, same, target)
+    if others:
+        after = (await _whole_set(connection, caches, target)).by_key()
+        for base in others:
+            before = (await _whole_set(connection, caches, base)).by_key()
+            found |= {key: after.get(key) for key in differing_keys(before, after)}
+    return changes(found, {key: text for key, text in found.items() if text is not None})
+
+
+async def everything(
+    connection: Connection, caches: PolicyCaches, state: PolicyState, number: int
+) -> Sequence[bytes]:
+    """Return every rule of a state, in the order in which it is sent: at least `number` of them, or all."""
+    if caches.preparer is not None:
+        wanted = await _large(connection, caches, state.signature, Span((), state.seq))
+        if wanted is not None:
+            return caches.preparer.joined(wanted, number)
+    return (await _whole_set(connection, caches, state)).texts
 
 
 async def whole_set(connection: Connection, caches: PolicyCaches, state: PolicyState) -> RuleSet:
-    """Return every rule of a state, made from an earlier set of the same signature when there is one."""
+    """Return every rule of a state. Raises `NotPrepared` when there are many and they are not known."""
+    known = caches.sets.get(state)
+    if known is not None:
+        return known
+    if caches.preparer is not None and await _large(connection, caches, state.signature, Span((), state.seq)):
+        name = await _name(connection, caches, state)
+        return caches.sets.put(state, caches.preparer.made(name, lambda own: _whole_set(own, caches, state)))
+    return await _whole_set(connection, caches, state)
+
+
+async def _whole_set(connection: Connection, caches: PolicyCaches, state: PolicyState) -> RuleSet:
+    """Make a set from an earlier one of the same signature when there is one."""
 
     async def make() -> RuleSet:
         newest = caches.newest.get(state.signature)
@@ -63,11 +114,34 @@ async def whole_set(connection: Connection, caches: PolicyCaches, state: PolicyS
 
 
 async def counts(connection: Connection, caches: PolicyCaches, state: PolicyState) -> RuleCounts:
-    """Return what the rule table of a machine in `state` counts."""
+    """Return what the rule table of a machine in `state` counts. Raises `NotPrepared`."""
     known = caches.counts.get(state)
     if known is None:
-        known = caches.counts.put(state, (await whole_set(connection, caches, state)).counts())
+        rules: RuleSet | JoinedRules | None = None
+        if caches.preparer is not None:
+            wanted = await _large(connection, caches, state.signature, Span((), state.seq))
+            rules = caches.preparer.joined(wanted, ALL) if wanted is not None else None
+        rules = rules or await _whole_set(connection, caches, state)
+        known = caches.counts.put(state, rules.counts())
     return known
+
+
+async def _name(connection: Connection, caches: PolicyCaches, state: PolicyState) -> Hashable:
+    """Name a state without the id of its signature."""
+    layers, client = await rule_log.signature_of(connection, caches, state.signature)
+    return layers, client.code, state.seq
+
+
+async def _large(connection: Connection, caches: PolicyCaches, signature: int, span: Span) -> Wanted | None:
+    """Return what to prepare when a span concerns many versions of a layer; None when it does not."""
+    layers, client = await rule_log.signature_of(connection, caches, signature)
+    sizes = {layer: caches.layer_sizes.get((layer, span)) for layer in layers}
+    missing = [layer for layer, size in sizes.items() if size is None]
+    if missing:
+        for layer, size in (await layer_log.sizes(connection, missing, span, preparation.LARGE + 1)).items():
+            sizes[layer] = caches.layer_sizes.put((layer, span), size)
+    large = tuple(layer for layer in layers if (sizes[layer] or 0) > preparation.LARGE)
+    return Wanted(layers, client, span, large) if large else None
 
 
 async def rules_withdrawn(
@@ -123,19 +197,5 @@ async def _touched(
     """Return the rules at the target, None for no rule, of all targets where a base has another one."""
     layers, client = await rule_log.signature_of(connection, caches, target.signature)
     seqs = [base.seq for base in bases]
-    rows = [
-        row
-        for row in await rule_log.touched(connection, layers, target.seq, seqs, client.level)
-        if any(version != row.after for version in row.before)
-    ]
-    wanted = {version for row in rows for version in (row.after, *row.before) if version is not None}
-    texts = await rule_log.texts_of(connection, caches.texts, wanted)
-
-    def sent(version: int | None) -> bytes | None:
-        return None if version is None else texts[version].at(client)
-
-    return {
-        row.key: sent(row.after)
-        for row in rows
-        if any(sent(version) != sent(row.after) for version in row.before)
-    }
+    rows = await rule_log.touched(connection, layers, target.seq, seqs, client.level)
+    return await rule_log.sent(connection, caches, rows, client)
