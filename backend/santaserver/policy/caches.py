@@ -60,6 +60,10 @@ class PolicyCaches:
             memory, "compilers", lambda _, value: 2 * sizes.ENTRY + len(value) * 3 * sizes.TEXT
         )
         """Targets whose output may run in this state."""
+        self.layer_changes: LruCache[tuple[int, int], int] = LruCache(
+            memory, "layer_changes", lambda *_: 2 * sizes.ENTRY
+        )
+        """(layer, policy number) → the newest change of the layer that is not after it."""
         self.layer_sizes: LruCache[tuple[int, Span], int] = LruCache(
             memory, "layer_sizes", lambda *_: 2 * sizes.ENTRY
         )
@@ -74,10 +78,10 @@ class PolicyCaches:
             memory, "newest_layers", lambda *_: 2 * sizes.ENTRY
         )
         """(layer, code of the capabilities) → its newest whole part: a later one is derived from it."""
-        self.shared_keys: LruCache[tuple[int, int, Span], Sequence[Key]] = LruCache(
+        self.shared_keys: LruCache[tuple[LayerKey, int, Span], Sequence[Key]] = LruCache(
             memory, "shared_targets", lambda _, value: 2 * sizes.ENTRY + len(value) * 3 * sizes.TEXT
         )
-        """(large layer, other layer, span) → targets that both decide."""
+        """(a large layer's part, another layer, its span) → targets that both decide."""
         self.overlays: LruCache[OverlayKey, Overlay] = LruCache(memory, "rule_overlays", _overlay_size)
         """What each set of layers adds to the parts."""
         self.preparer: RulePreparer | None = None

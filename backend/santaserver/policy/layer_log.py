@@ -19,20 +19,20 @@ PRESENT = "v.opened_seq <= $2 and (v.closed_seq is null or v.closed_seq > $3)"
 
 # Each side has an index of its own; neither is read further than the limit.
 COUNT_CHANGES = """
-select l.id,
-  (select count(*) from (
-    select from rule_version v where v.layer_id = l.id and v.opened_seq > $3 and v.opened_seq <= $2
-    limit $4) o)
+select (select count(*) from (
+    select from rule_version where layer_id = $1 and opened_seq > $3 and opened_seq <= $2 limit $4) o)
   + (select count(*) from (
-    select from rule_version v where v.layer_id = l.id and v.closed_seq > $3 and v.closed_seq <= $2
-    limit $4) c)
-from unnest($1::bigint[]) l (id)
+    select from rule_version where layer_id = $1 and closed_seq > $3 and closed_seq <= $2 limit $4) c)
 """
 COUNT_ALL = f"""
-select l.id, (
-  select count(*) from (select from rule_version v where v.layer_id = l.id and {PRESENT} limit $4) w)
-from unnest($1::bigint[]) l (id)
+select count(*) from (select from rule_version v where v.layer_id = $1 and {PRESENT} limit $4) w
 """  # noqa: S608 - constants
+LAST_CHANGES = """
+select p.layer, p.seq, greatest(0,
+  (select max(opened_seq) from rule_version where layer_id = p.layer and opened_seq <= p.seq),
+  (select max(closed_seq) from rule_version where layer_id = p.layer and closed_seq <= p.seq))
+from unnest($1::bigint[], $2::bigint[]) p (layer, seq)
+"""
 VERSIONS = f"""
 select v.id, v.opened_seq, v.closed_seq, v.rule_type, v.identifier, v.policy, v.cel_expr, v.custom_msg,
   v.custom_url, v.needs_level, v.grants_compiler
@@ -73,12 +73,20 @@ class Version:
         return RuleContent(*self.row[3:])
 
 
-async def sizes(connection: Connection, layers: Sequence[int], span: Span, limit: int) -> dict[int, int]:
-    """Return how many versions of each layer a span concerns; not exactly above the limit."""
-    rows = await connection.fetch(
-        COUNT_CHANGES if span.bases else COUNT_ALL, layers, span.seq, span.start, limit
-    )
-    return dict(map(tuple, rows))
+async def size(connection: Connection, layer: int, span: Span, limit: int) -> int:
+    """Return how many versions of a layer a span concerns; not exactly above the limit."""
+    statement = COUNT_CHANGES if span.bases else COUNT_ALL
+    number: int = await connection.fetchval(statement, layer, span.seq, span.start, limit)
+    return number
+
+
+async def last_changes(
+    connection: Connection, moments: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], int]:
+    """Return the newest change of a layer that is not after a policy number; 0 when there is none."""
+    layers, seqs = zip(*moments, strict=True)
+    rows = await connection.fetch(LAST_CHANGES, layers, seqs)
+    return {(row[0], row[1]): row[2] for row in rows}
 
 
 async def versions(connection: Connection, key: LayerKey, level: int) -> AsyncIterator[list[Version]]:

@@ -9,7 +9,7 @@ from both (`JoinedRules`), without a copy of what is shared. Next: preparation.p
 import asyncio
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
@@ -25,6 +25,11 @@ class Span:
     bases: tuple[int, ...]
     """Ascending; without any, a Mac has no rules yet and is sent all."""
     seq: int
+
+    def mapped(self, earlier: Callable[[int], int]) -> "Span":
+        """Return what is the same if these numbers are the same as earlier ones."""
+        seq = earlier(self.seq)
+        return Span(tuple(sorted({earlier(base) for base in self.bases} - {seq})), seq)
 
     @property
     def start(self) -> int:

@@ -6,7 +6,7 @@ many Macs ask for an import at the same moment, syncs that need nothing of it go
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -66,6 +66,8 @@ class Wanted:
     layers: tuple[int, ...]
     client: Capabilities
     span: Span
+    spans: Mapping[int, Span]
+    """The same for each layer, between the numbers at which it was changed itself."""
     large: tuple[int, ...]
     """The layers of which a part is made."""
 
@@ -76,7 +78,7 @@ class Wanted:
 
     def part(self, layer: int) -> LayerKey:
         """Return what names one layer's part."""
-        return LayerKey(layer, self.client.code, self.span)
+        return LayerKey(layer, self.client.code, self.spans[layer])
 
 
 class RulePreparer:
@@ -193,8 +195,7 @@ async def _read(connection: Connection, caches: PolicyCaches, part: LayerRules, 
     older = None if key.span.bases else caches.layer_rules.get(caches.newest_layers.get(key.place) or key)
     if older is not None and older.key.span.seq < key.span.seq:
         since = Span((older.key.span.seq,), key.span.seq)
-        changed = await layer_log.sizes(connection, [key.layer], since, LARGE + 1)
-        if changed[key.layer] <= LARGE:
+        if await layer_log.size(connection, key.layer, since, LARGE + 1) <= LARGE:
             later = LayerKey(key.layer, key.code, since)
             found = [one async for some in _differing(connection, caches, later, client) for one in some]
             part.take_changed(older, found)
@@ -268,9 +269,10 @@ async def _make_overlay(connection: Connection, caches: PolicyCaches, wanted: Wa
 async def _shared(connection: Connection, caches: PolicyCaches, wanted: Wanted, layer: int) -> set[Key]:
     """Return the targets that a span concerns in a large layer and that another layer has a say in too."""
     others = [other for other in wanted.layers if other != layer]
-    known = {other: caches.shared_keys.get((layer, other, wanted.span)) for other in others}
+    names = {other: (wanted.part(layer), other, wanted.spans[other]) for other in others}
+    known = {other: caches.shared_keys.get(name) for other, name in names.items()}
     missing = [other for other, keys in known.items() if keys is None]
     if missing:
         for other, keys in (await layer_log.shared_with(connection, layer, missing, wanted.span)).items():
-            known[other] = caches.shared_keys.put((layer, other, wanted.span), keys)
+            known[other] = caches.shared_keys.put(names[other], keys)
     return {key for keys in known.values() for key in keys or ()}

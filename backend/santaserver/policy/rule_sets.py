@@ -5,12 +5,13 @@ States never change, so derived values are the same at any time, cached or not.
 
 import sys
 from collections.abc import Hashable, Sequence
+from functools import partial
 
 from santaserver.db import Connection
 from santaserver.policy import layer_log, preparation, rule_log
 from santaserver.policy.caches import PolicyCaches
 from santaserver.policy.layer_rules import JoinedRules, Span
-from santaserver.policy.preparation import Wanted
+from santaserver.policy.preparation import RulePreparer, Wanted
 from santaserver.policy.rule_text import Key, RuleSet, changes, differing_keys, rule_set
 from santaserver.policy.states import PolicyState, RuleCounts
 
@@ -32,23 +33,44 @@ async def delta(
     if not bases:
         return await everything(connection, caches, target, number)
     moved = tuple(base for base in bases if base != target)
-    if not moved:
-        return ()
-    key = (moved, target)
-    known = caches.deltas.get(key)
+    known = caches.deltas.get((moved, target)) if moved else ()
     if known is not None:
         return known
     same, others = rule_log.same_signature(moved, target)
-    if caches.preparer is not None:
-        span = Span(() if others else tuple(sorted({base.seq for base in same})), target.seq)
-        wanted = await _large(connection, caches, target.signature, span)
-        if wanted is not None and not others:
-            return caches.preparer.joined(wanted, number)
-        if wanted is not None:
-            name = tuple([await _name(connection, caches, state) for state in (*moved, target)])
-            made = caches.preparer.made(name, lambda own: _delta(own, caches, same, others, target))
-            return caches.deltas.put(key, made)
-    return await caches.deltas.get_or_make(key, lambda: _delta(connection, caches, same, others, target))
+    key, make = (moved, target), partial(_delta, connection, caches, same, others, target)
+    if caches.preparer is None:
+        return await caches.deltas.get_or_make(key, make)
+    if not others:
+        return await _same_layers(connection, caches, caches.preparer, key, number)
+    wanted = await _wanted(connection, caches, target.signature, Span((), target.seq))
+    if not wanted.large:
+        return await caches.deltas.get_or_make(key, make)
+    name = tuple([await _name(connection, caches, state) for state in (*moved, target)])
+    made = caches.preparer.made(name, lambda own: _delta(own, caches, same, others, target))
+    return caches.deltas.put(key, made)
+
+
+async def _same_layers(
+    connection: Connection,
+    caches: PolicyCaches,
+    preparer: RulePreparer,
+    key: tuple[tuple[PolicyState, ...], PolicyState],
+    number: int,
+) -> Sequence[bytes]:
+    """Return a difference that is due to changes of rules alone."""
+    bases, target = key
+    span = Span(tuple(sorted({base.seq for base in bases})), target.seq)
+    wanted = await _wanted(connection, caches, target.signature, span)
+    if wanted.large:
+        return preparer.joined(wanted, number)
+    # Between numbers at which none of the layers changed there is no difference.
+    same = tuple(PolicyState(target.signature, seq) for seq in wanted.span.bases)
+    target = PolicyState(target.signature, wanted.span.seq)
+    if not same:
+        return caches.deltas.put(key, ())
+    return await caches.deltas.get_or_make(
+        (same, target), partial(_delta, connection, caches, same, (), target)
+    )
 
 
 async def _delta(
@@ -74,8 +96,8 @@ async def everything(
 ) -> Sequence[bytes]:
     """Return every rule of a state, in the order in which it is sent: at least `number` of them, or all."""
     if caches.preparer is not None:
-        wanted = await _large(connection, caches, state.signature, Span((), state.seq))
-        if wanted is not None:
+        wanted = await _wanted(connection, caches, state.signature, Span((), state.seq))
+        if wanted.large:
             return caches.preparer.joined(wanted, number)
     return (await _whole_set(connection, caches, state)).texts
 
@@ -85,9 +107,12 @@ async def whole_set(connection: Connection, caches: PolicyCaches, state: PolicyS
     known = caches.sets.get(state)
     if known is not None:
         return known
-    if caches.preparer is not None and await _large(connection, caches, state.signature, Span((), state.seq)):
-        name = await _name(connection, caches, state)
-        return caches.sets.put(state, caches.preparer.made(name, lambda own: _whole_set(own, caches, state)))
+    if caches.preparer is not None:
+        wanted = await _wanted(connection, caches, state.signature, Span((), state.seq))
+        if wanted.large:
+            name = await _name(connection, caches, state)
+            made = caches.preparer.made(name, lambda own: _whole_set(own, caches, state))
+            return caches.sets.put(state, made)
     return await _whole_set(connection, caches, state)
 
 
@@ -119,8 +144,8 @@ async def counts(connection: Connection, caches: PolicyCaches, state: PolicyStat
     if known is None:
         rules: RuleSet | JoinedRules | None = None
         if caches.preparer is not None:
-            wanted = await _large(connection, caches, state.signature, Span((), state.seq))
-            rules = caches.preparer.joined(wanted, ALL) if wanted is not None else None
+            wanted = await _wanted(connection, caches, state.signature, Span((), state.seq))
+            rules = caches.preparer.joined(wanted, ALL) if wanted.large else None
         rules = rules or await _whole_set(connection, caches, state)
         known = caches.counts.put(state, rules.counts())
     return known
@@ -132,16 +157,37 @@ async def _name(connection: Connection, caches: PolicyCaches, state: PolicyState
     return layers, client.code, state.seq
 
 
-async def _large(connection: Connection, caches: PolicyCaches, signature: int, span: Span) -> Wanted | None:
-    """Return what to prepare when a span concerns many versions of a layer; None when it does not."""
+async def _wanted(connection: Connection, caches: PolicyCaches, signature: int, span: Span) -> Wanted:
+    """Return what of a span each layer decides, and which layers have much of it."""
     layers, client = await rule_log.signature_of(connection, caches, signature)
-    sizes = {layer: caches.layer_sizes.get((layer, span)) for layer in layers}
-    missing = [layer for layer, size in sizes.items() if size is None]
+    changes: dict[tuple[int, int], int] = {}
+    missing = []
+    for moment in ((layer, seq) for layer in layers for seq in (*span.bases, span.seq)):
+        known = caches.layer_changes.get(moment)
+        if known is None:
+            missing.append(moment)
+        else:
+            changes[moment] = known
     if missing:
-        for layer, size in (await layer_log.sizes(connection, missing, span, preparation.LARGE + 1)).items():
-            sizes[layer] = caches.layer_sizes.put((layer, span), size)
-    large = tuple(layer for layer in layers if (sizes[layer] or 0) > preparation.LARGE)
-    return Wanted(layers, client, span, large) if large else None
+        for moment, change in (await layer_log.last_changes(connection, missing)).items():
+            changes[moment] = caches.layer_changes.put(moment, change)
+
+    def own_span(layer: int) -> Span:
+        return span.mapped(lambda seq: changes[layer, seq])
+
+    spans = {layer: own_span(layer) for layer in layers}
+    large = []
+    for layer, own in spans.items():
+        if bool(own.bases) != bool(span.bases):
+            continue  # nothing changed
+        size = caches.layer_sizes.get((layer, own))
+        if size is None:
+            limit = preparation.LARGE + 1
+            size = caches.layer_sizes.put((layer, own), await layer_log.size(connection, layer, own, limit))
+        if size > preparation.LARGE:
+            large.append(layer)
+    whole = span.mapped(lambda seq: max(changes[layer, seq] for layer in layers))
+    return Wanted(layers, client, whole, spans, tuple(large))
 
 
 async def rules_withdrawn(

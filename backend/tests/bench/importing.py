@@ -1,7 +1,7 @@
 """Imports a file of new rules through the REST interface: `python -m tests.bench.importing`.
 
-Prints how long the request took, in seconds, as JSON. The rules are others at each run. Those of a user without a Mac
-show what the import costs, global ones also what the syncs of a whole fleet do then.
+Prints how long the request took, in seconds, as JSON. The rules are others at each run. Those of a user
+without a Mac show what the import costs, global ones also what the syncs of a whole fleet do then.
 """
 
 import argparse
@@ -38,7 +38,9 @@ def main() -> None:
     parser.add_argument("--layer", required=True, help="whose rules")
     parser.add_argument("--rules", type=int, required=True)
     options = parser.parse_args()
-    content = json.dumps({"format": "json", "content": file(options.layer, options.rules), "dry_run": False}).encode()
+    content = json.dumps(
+        {"format": "json", "content": file(options.layer, options.rules), "dry_run": False}
+    ).encode()
     headers = {"cookie": options.cookie, "content-type": "application/json"}
     began = time.monotonic()
     with httpx.Client(base_url=options.url, headers=headers, timeout=LIMIT) as client:
