@@ -13,7 +13,7 @@ from msgspec import structs
 from santaserver.policy import layer_log, schedule_repository, setting_log
 from santaserver.policy.change import Change
 from santaserver.policy.precedence import PRECEDENCE
-from santaserver.policy.preparation import RulePreparer
+from santaserver.policy.preparation import Wanted
 from santaserver.rules import transfer_service
 from santaserver.sync import history, repository, service
 from santaserver.sync.service import SyncContext
@@ -144,16 +144,14 @@ def layers_decide_alone(patch: pytest.MonkeyPatch, _: str) -> None:
 
 def parts_have_no_number(patch: pytest.MonkeyPatch, _: str) -> None:
     """What a layer contributed once is sent again, whatever was changed since."""
-    find = RulePreparer._part
+    name = Wanted.part
     first: dict[Any, Any] = {}
 
-    def found(preparer: RulePreparer, key: Any, client: Any) -> Any:  # noqa: ANN401
-        name = (key.layer, key.code, bool(key.span.bases))
-        part = first.setdefault(name, find(preparer, key, client))
-        part.key = key
-        return part
+    def named(wanted: Wanted, layer: int) -> Any:  # noqa: ANN401 - the part's key
+        key = name(wanted, layer)
+        return first.setdefault((layer, key.code, bool(key.span.bases)), key)
 
-    patch.setattr(RulePreparer, "_part", found)
+    patch.setattr(Wanted, "part", named)
 
 
 POLICY_MUTANTS = (
