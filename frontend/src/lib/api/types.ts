@@ -26,6 +26,10 @@ export type AddedPasskey = Schemas['AddedPasskey'];
 export type Token = Schemas['Token'];
 export type TokenCreate = Schemas['TokenCreate'];
 export type TokenSecret = Schemas['TokenSecret'];
+export type ScimState = Schemas['ScimState'];
+export type ScimToken = Schemas['ScimToken'];
+export type ScimTokenCreate = Schemas['ScimTokenCreate'];
+export type ScimTokenSecret = Schemas['ScimTokenSecret'];
 export type BlockedProgram = Schemas['BlockedProgram'];
 /** The contact for questions about a blocked program. */
 export type Contact = Schemas['Contact'];

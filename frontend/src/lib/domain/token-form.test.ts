@@ -1,7 +1,11 @@
 import { expect, it } from 'vitest';
 import {
+  emptyScimTokenForm,
   emptyTokenForm,
   overlapEnd,
+  scimTokenErrors,
+  tokenState,
+  toScimTokenCreate,
   toTokenCreate,
   tokenErrors,
   tokenPermissions,
@@ -40,4 +44,22 @@ it('offers nothing that no token may have', () => {
 it('rotates with an overlap, or without', () => {
   expect(overlapEnd(0, NOW)).toBeNull();
   expect(overlapEnd(24, NOW)).toBe('2026-12-01T00:00:00.000Z');
+});
+
+it('makes a SCIM token of a name, networks and an end', () => {
+  expect(Object.keys(scimTokenErrors({ ...emptyScimTokenForm(), name: ' ' }))).toEqual(['name']);
+  const form = { name: ' Entra ', networks: '10.0.0.0/8, ::1', days: 7 };
+  expect(scimTokenErrors(form)).toEqual({});
+  expect(toScimTokenCreate(form, NOW)).toEqual({
+    name: 'Entra',
+    networks: ['10.0.0.0/8', '::1'],
+    expires_at: '2026-12-07T00:00:00.000Z',
+  });
+});
+
+it('tells a token that has expired', () => {
+  const at = new Date(NOW).toISOString();
+  expect(tokenState({ expires_at: at }, NOW)).toBe('expired');
+  expect(tokenState({ expires_at: at }, NOW - 1)).toBe('valid');
+  expect(tokenState({ expires_at: at, owner_disabled: true }, NOW - 1)).toBe('owner disabled');
 });

@@ -1,5 +1,5 @@
 // The form for an API token: initial values, validation, the request. Pure.
-import type { Permission, Token, TokenCreate } from '../api/types.ts';
+import type { Permission, ScimTokenCreate, Token, TokenCreate } from '../api/types.ts';
 
 /** Field names are those of the API, so that errors of the server are matched by name. */
 export interface TokenForm {
@@ -48,6 +48,25 @@ export function toTokenCreate(form: TokenForm, owner: number | null, now: number
   };
 }
 
+/** The form for a SCIM token. */
+export type ScimTokenForm = Pick<TokenForm, 'name' | 'networks' | 'days'>;
+
+export function emptyScimTokenForm(): ScimTokenForm {
+  return { name: '', networks: '', days: 365 };
+}
+
+export function scimTokenErrors(form: ScimTokenForm): TokenErrors {
+  return form.name.trim() === '' ? { name: 'Enter a name.' } : {};
+}
+
+export function toScimTokenCreate(form: ScimTokenForm, now: number): ScimTokenCreate {
+  return {
+    name: form.name.trim(),
+    networks: words(form.networks, /[\s,]+/),
+    expires_at: new Date(now + form.days * DAY).toISOString(),
+  };
+}
+
 /** How long the present secret works after a rotation, in hours. */
 export const OVERLAPS = [
   { hours: 0, label: 'ends at once' },
@@ -60,7 +79,10 @@ export function overlapEnd(hours: number, now: number): string | null {
   return hours > 0 ? new Date(now + hours * 60 * 60 * 1000).toISOString() : null;
 }
 
-export function tokenState(token: Token, now: number): 'valid' | 'expired' | 'owner disabled' {
+export function tokenState(
+  token: Pick<Token, 'expires_at'> & Partial<Pick<Token, 'owner_disabled'>>,
+  now: number,
+): 'valid' | 'expired' | 'owner disabled' {
   if (Date.parse(token.expires_at) <= now) return 'expired';
   return token.owner_disabled ? 'owner disabled' : 'valid';
 }
