@@ -38,7 +38,7 @@ class SyncCaches(PolicyCaches):
         self.settings: LruCache[tuple[int, int, bool], bytes] = LruCache(
             memory, "settings", lambda _, value: sizes.ENTRY + len(value)
         )
-        """(signature, number of the newest setting, monitor window) → settings in a preflight response."""
+        """(signature, policy number, monitor window) → settings in a preflight response."""
         self.pages: LruCache[Hashable, SharedPart] = LruCache(
             memory, "rule_pages", lambda _, value: 3 * sizes.ENTRY + len(value.sent)
         )

@@ -21,16 +21,16 @@ class RulesPage:
     """Rules in all pages."""
 
 
-def page_of(rules: Sequence[bytes], offset: int, *, clean: bool, recent: Sequence[int]) -> RulesPage:
+def page_of(rules: Sequence[bytes], offset: int, *, recent: Sequence[int]) -> RulesPage:
     """Cut a page out of a session's rules; the last one carries what makes the session's count its own.
 
     A postflight names no session. A late one of an earlier sync may arrive when this sync's last page has
     been served, and must not confirm it. So a sync's number of rules differs from those of earlier syncs, and
     from the count of a client that lost a page (a multiple of the page size). Removals of rules that never
-    existed adjust the number. A clean sync without rules needs one in any case, because without any it would
-    change nothing.
+    existed adjust the number. A sync without rules needs one in any case: a clean one would change nothing
+    without any, and one with new settings would have the number of every idle sync.
     """
-    fillers = _fillers(len(rules), clean=clean, recent=recent)
+    fillers = _fillers(len(rules), recent)
     following = offset + PAGE_SIZE
     if following < len(rules):
         return RulesPage(rules[offset:following], following, len(rules) + fillers)
@@ -38,9 +38,7 @@ def page_of(rules: Sequence[bytes], offset: int, *, clean: bool, recent: Sequenc
     return RulesPage(last, None, len(rules) + fillers)
 
 
-def _fillers(number: int, *, clean: bool, recent: Sequence[int]) -> int:
-    if number == 0 and not clean:
-        return 0
+def _fillers(number: int, recent: Sequence[int]) -> int:
     wanted = max(number, 1)
     while wanted in recent or wanted % PAGE_SIZE == 0:
         wanted += 1

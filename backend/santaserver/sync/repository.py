@@ -244,7 +244,7 @@ async def confirm(
 ) -> None:
     """Make the session's target the confirmed state. `hashes`: reported, and to compare with later."""
     tag = await connection.execute(
-        CONFIRM_NEWS if confirms_news(session, machine.known.acked, machine.head.settings_seq) else CONFIRM,
+        CONFIRM_NEWS if confirms_news(session, machine.known.acked) else CONFIRM,
         machine.id,
         session.target.signature,
         session.target.seq,

@@ -40,7 +40,7 @@ from santaserver.sync.preflight import (
 )
 from santaserver.sync.repository import MachineSnapshot, NewSession
 from santaserver.sync.settings_wire import preflight_response, render_settings
-from santaserver.sync.states import Kind, Session
+from santaserver.sync.states import Kind, Known, Session
 from santaserver.sync.withheld import Subject
 from santaserver.sync_settings.log import settings_at
 from santaserver.unit_of_work import UnitOfWork
@@ -127,9 +127,8 @@ async def new_session_of(
         context.connection, context.caches, machine, request, target, head, conflict=conflict
     )
     plan = decide(machine.known, evidence, context.now)
-    return NewSession(
-        target, plan, await _idle(context, plan, target, head), request.rules_hash, key, preflight=True
-    )
+    idle = plan.kind is Kind.NORMAL and await _idle(context, machine.known, plan.bases, target, head)
+    return NewSession(target, plan, idle, request.rules_hash, key, preflight=True)
 
 
 async def begin(
@@ -147,7 +146,8 @@ async def begin(
         "preflight of %s: session %d is %s %s", machine.machine_id, session, plan.kind, plan.reason or ""
     )
     monitored = machine.monitor_until is not None and machine.monitor_until > context.now
-    return preflight_response(plan.kind.wire, await _settings(context, new.target.signature, head, monitored))
+    settings = await _rendered(context, new.target.signature, head.settings_seq, monitored=monitored)
+    return preflight_response(plan.kind.wire, settings)
 
 
 async def rule_download(context: SyncContext, machine_id: str, request: RuleDownloadRequest) -> Page | bytes:
@@ -176,7 +176,7 @@ async def page(context: SyncContext, machine: MachineSnapshot, request: RuleDown
         return NO_RULES
     rules = await _rules_of(context, session)
     clean = session.kind is not Kind.NORMAL
-    cut = page_of(rules, offset, clean=clean, recent=machine.known.recent_counts)
+    cut = page_of(rules, offset, recent=machine.known.recent_counts)
     last = cut.following is None
     await repository.mark_page(context.connection, machine, session, cut.total if last else None)
     following = "" if cut.following is None else context.signer.encode(Cursor(session.id, cut.following))
@@ -316,19 +316,41 @@ async def _present(context: SyncContext, head: PolicyHead) -> tuple[SyncContext,
     return replace(context, caches=SyncCaches()), present.at_least(head.seq)
 
 
-async def _idle(context: SyncContext, plan: Plan, target: PolicyState, head: PolicyHead) -> bool:
-    if plan.kind is not Kind.NORMAL:
+async def _idle(
+    context: SyncContext, known: Known, bases: Sequence[PolicyState], target: PolicyState, head: PolicyHead
+) -> bool:
+    """Tell whether a normal sync has nothing to send, and nothing to prove.
+
+    Any idle sync's postflight fits every other one, also when it comes late. So a sync is not idle if it has
+    new settings, or follows one whose settings the Mac may have read although it did not confirm them.
+    """
+    if known.pending is not None and not known.pending.idle:
         return False
-    bases = tuple(dict.fromkeys(map(head.same_rules, plan.bases)))
-    return not await rule_sets.delta(context.connection, context.caches, bases, head.same_rules(target))
+    if await _has_new_settings(context, known.acked, target, head):
+        return False
+    earlier = tuple(dict.fromkeys(map(head.same_rules, bases)))
+    return not await rule_sets.delta(context.connection, context.caches, earlier, head.same_rules(target))
 
 
-async def _settings(context: SyncContext, signature: int, head: PolicyHead, monitored: bool) -> bytes:
-    key = (signature, head.settings_seq, monitored)
+async def _has_new_settings(
+    context: SyncContext, acked: PolicyState | None, target: PolicyState, head: PolicyHead
+) -> bool:
+    """Tell whether the target's settings are others than those of the confirmed state."""
+    if acked is None:
+        return True
+    if acked.signature == target.signature and head.settings_seq <= acked.seq:
+        return False
+    had = await _rendered(context, acked.signature, acked.seq, monitored=False)
+    return had != await _rendered(context, target.signature, head.settings_seq, monitored=False)
+
+
+async def _rendered(context: SyncContext, signature: int, seq: int, *, monitored: bool) -> bytes:
+    """Return the settings at a number, as a preflight's response has them."""
+    key = (signature, seq, monitored)
     cached = context.caches.settings.get(key)
     if cached is None:
         layers, client = await signature_of(context.connection, context.caches, signature)
-        settings = await settings_at(context.connection, layers, head.settings_seq)
+        settings = await settings_at(context.connection, layers, seq)
         values = settings.values_now(monitor_window=monitored)
         cached = context.caches.settings.put(key, render_settings(values, client))
     return cached
@@ -345,13 +367,17 @@ async def _unannounced(context: SyncContext, machine: MachineSnapshot) -> tuple[
         raise Conflict("The server does not know which rules this machine has; start with a preflight")
     context, head = await _present(context, machine.head)
     target = PolicyState(machine.signature, head.seq)
+    if await _has_new_settings(context, known.acked, target, head):
+        raise Conflict("This machine has new settings, which a preflight brings; start with one")
     bases = possible_states(known)
     drift = (known.drift_cleans, known.last_drift_clean_at, known.drift_since, known.expected)
     plan = Plan(Kind.NORMAL, None, bases, False, *drift)
-    new = NewSession(target, plan, idle=False, rules_hash="", membership_fingerprint=None, preflight=False)
+    idle = await _idle(context, known, bases, target, head)
+    new = NewSession(target, plan, idle, rules_hash="", membership_fingerprint=None, preflight=False)
     number = await repository.open_session(context.connection, machine, new, context.now)
+    sent = 0 if idle else None
     session = Session(
-        number, target, Kind.NORMAL, bases, "", drift_suppressed=False, page_served=False, sent=None
+        number, target, Kind.NORMAL, bases, "", drift_suppressed=False, page_served=False, sent=sent
     )
     return context, session
 

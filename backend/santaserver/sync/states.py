@@ -62,8 +62,8 @@ class Session(Struct, frozen=True):
 
     @property
     def idle(self) -> bool:
-        """Whether it sends nothing new, because every base has the target's rules."""
-        return self.sent == 0 and self.kind is Kind.NORMAL
+        """Whether it sends nothing new, because every base has the target's rules and settings."""
+        return self.sent == 0 and self.kind is Kind.NORMAL and not self.page_served
 
 
 class Known(Struct, frozen=True):
@@ -89,11 +89,6 @@ class Known(Struct, frozen=True):
     last_clean_at: datetime | None = None
 
 
-def confirms_news(session: Session, acked: PolicyState | None, settings_seq: int) -> bool:
-    """Tell whether a confirmed session proves something that the confirmed state before it did not.
-
-    A session without rules proves new settings, which were in the response to its preflight.
-    """
-    if acked is None or not session.idle or session.target.signature != acked.signature:
-        return True
-    return settings_seq > acked.seq
+def confirms_news(session: Session, acked: PolicyState | None) -> bool:
+    """Tell whether a confirmed session proves something that the confirmed state before it did not."""
+    return acked is None or not session.idle or session.target.signature != acked.signature

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from santaserver.machines import policy_repository
-from santaserver.sync import history, repository, states
+from santaserver.sync import history, service
 from tests.conftest import ADMIN
 from tests.machines.replay import Act, Journal, Tag, World, delivery
 from tests.support.postgres import Cluster
@@ -385,10 +385,10 @@ def a_signature_begins_a_moment_late(patch: pytest.MonkeyPatch) -> None:
 
 
 def new_settings_are_not_confirmed(patch: pytest.MonkeyPatch) -> None:
-    def rules_only(session: states.Session, acked: Any, _: int) -> bool:  # noqa: ANN401
-        return states.confirms_news(session, acked, 0)
+    async def never(*_: object) -> bool:
+        return False
 
-    patch.setattr(repository, "confirms_news", rules_only)
+    patch.setattr(service, "_has_new_settings", never)
 
 
 def what_was_confirmed_first_stays(patch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from santaserver.db import Database
 from tests.model.mac import Mac
 from tests.model.policy import Policy
+from tests.model.settings import MODE, effective
 from tests.model.strangers import FIRST_PID
 from tests.model.wrong import WrongError
 from tests.support.policy_log import UNEXPLAINED
@@ -39,6 +40,27 @@ def compare(
         *(" | ".join(map(str, entry)) for entry in changes),
     ]
     raise WrongError(mac.facts.machine_id, "\n  ".join(lines))
+
+
+def compare_settings(policy: Policy, mac: Mac, when: str, now: datetime) -> None:
+    """Raise `WrongError` unless a Mac has read the settings it should have.
+
+    Not its mode: a time in monitor mode ends without a change of the policy.
+    """
+    if mac.settings is None:
+        return
+    layers = policy.layers_of(mac.facts)
+    wanted = effective(policy.settings, layers, mac.facts.version, None, now)
+    differ = {name for name in wanted if name != MODE and wanted[name] != mac.settings.get(name)}
+    if differ:
+        lines = [
+            f"{mac.facts} {when} at {now}, but it has read other settings: {sorted(differ)}",
+            f"wanted {wanted}",
+            f"read {mac.settings}",
+            "what it did (sync, what, fault, outcome):",
+            *(" | ".join(map(str, entry)) for entry in mac.journal),
+        ]
+        raise WrongError(mac.facts.machine_id, "\n  ".join(lines))
 
 
 async def claimed(database: Database, now: datetime) -> set[str]:

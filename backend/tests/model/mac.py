@@ -11,6 +11,7 @@ from typing import Any
 from tests.model.badge import Badge, Secret, Verdict
 from tests.model.policy import CAN_CEL, CAN_SILENCE, OTHER, PEDRO, Content, Facts, Key
 from tests.model.reports import DOCTOR, METRICS, Reports, bundle_programs
+from tests.model.settings import compared
 from tests.model.speech import JSON, TYPES, Headers, Speech
 from tests.model.wire import Answer, Breaks, BrokenError, Cut, Line, Request, Wire, exchange
 from tests.model.witness import Witness
@@ -76,6 +77,8 @@ class Mac:
     """Whether its rules are those of some sync, as far as the server sent them."""
     doubts: int = 1
     """How often something happened that the server has to be told of."""
+    settings: dict[str, Any] | None = None
+    """Those it read last; None before that, and after a torn response that it took for a whole one."""
     told: int = 0
     """How much of it was there when the last preflight that was answered began."""
     ordered: str = ""
@@ -303,10 +306,13 @@ class Mac:
         if not response.whole:
             self.faults[TORN] += 1
             self.torn |= TEARS[self.facts.version]
+            if stage == "preflight" and self.torn:
+                self.settings = None
             return {} if TEARS[self.facts.version] else None
         read = self.speech.read(stage, response.body)
         if stage == "preflight":
             self.witness.was_sent(read)
+            self.settings = compared(read)
         return read
 
     async def _late(self, line: Line) -> None:

@@ -55,7 +55,7 @@ def confirm_at_the_last_page(patch: pytest.MonkeyPatch, _: str) -> None:
 
 def no_tombstone(patch: pytest.MonkeyPatch, _: str) -> None:
     """An empty clean sync sends nothing."""
-    patch.setattr(paging, "_fillers", lambda *_, **__: 0)
+    patch.setattr(paging, "_fillers", lambda *_: 0)
 
 
 def sequence_instead_of_head(patch: pytest.MonkeyPatch, dsn: str) -> None:
@@ -117,8 +117,8 @@ def no_hash(patch: pytest.MonkeyPatch, _: str) -> None:
 def same_number_as_before(patch: pytest.MonkeyPatch, _: str) -> None:
     """A sync's number of rules may be that of an earlier one."""
 
-    def tombstone_only(number: int, *, clean: bool, **_: object) -> int:
-        return int(clean and number == 0)
+    def tombstone_only(number: int, _: object) -> int:
+        return int(number == 0)
 
     patch.setattr(paging, "_fillers", tombstone_only)
     judge = postflight.judge

@@ -24,14 +24,22 @@ HALF_TIME = 0.1
 
 def settings_are_never_read_again(patch: pytest.MonkeyPatch, _: str) -> None:
     """Settings are remembered by layers, whatever was changed since."""
-    render = service._settings
+    render = service._rendered
     first: dict[int, int] = {}
 
-    async def remembered(context: Any, signature: int, head: Any, monitored: bool) -> bytes:  # noqa: ANN401
-        seq = first.setdefault(signature, head.settings_seq)
-        return await render(context, signature, structs.replace(head, settings_seq=seq), monitored)
+    async def remembered(context: SyncContext, signature: int, seq: int, *, monitored: bool) -> bytes:
+        return await render(context, signature, first.setdefault(signature, seq), monitored=monitored)
 
-    patch.setattr(service, "_settings", remembered)
+    patch.setattr(service, "_rendered", remembered)
+
+
+def settings_need_no_proof(patch: pytest.MonkeyPatch, _: str) -> None:
+    """A sync with new settings has the number of rules of every sync without rules."""
+
+    async def never(*_: object) -> bool:
+        return False
+
+    patch.setattr(service, "_has_new_settings", never)
 
 
 def locks_of_settings_do_not_count(patch: pytest.MonkeyPatch, _: str) -> None:
@@ -133,6 +141,7 @@ def confirmations_are_not_noted(patch: pytest.MonkeyPatch, _: str) -> None:
 
 POLICY_MUTANTS = (
     settings_are_never_read_again,
+    settings_need_no_proof,
     locks_of_settings_do_not_count,
     monitor_mode_lasts_longer,
     imports_are_halved,

@@ -24,6 +24,7 @@ from tests.model.checks import (
     claimed,
     clean_reasons,
     compare,
+    compare_settings,
     server_side,
 )
 from tests.model.happenings import HOSTS, USERS, VERSIONS, happen
@@ -325,6 +326,7 @@ class World:
             if mac.facts.machine_id in up_to_date and not mac.doubtful:
                 self.claims += 1
                 self._compare(mac, "is called up to date")
+                compare_settings(self.policy, mac, "is called up to date", self.clock.now)
                 self.memory.sees(mac, self.clock.now)
 
     async def _check_events(self) -> None:
