@@ -1,5 +1,7 @@
 """Changes that loosen the policy or concern many Macs ask first, with the true number of Macs."""
 
+import asyncio
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,7 +9,7 @@ import httpx
 import pytest
 
 from santaserver.confirmation import Confirmation, ConfirmReason, Limit, parse_limit
-from santaserver.layers.lockdown import Mode, leaving, mode_of
+from santaserver.layers.lockdown import Mode, State, leaving, mode_of
 from santaserver.policy.layer_ranks import GLOBAL_LAYER, MACHINE_RANK
 from santaserver.settings import SettingsError, load
 from tests.conftest import ADMIN
@@ -80,16 +82,50 @@ def test_the_lowest_lock_decides_else_the_highest_layer() -> None:
     assert mode_of([Mode(3, 2, "MONITOR", locked=True), Mode(2, 1, "LOCKDOWN", locked=True)]) == "LOCKDOWN"
 
 
+def left(before: State, after: State, fleet: int) -> int:
+    return asyncio.run(leaving(before, after, fleet))
+
+
 def test_macs_leave_lockdown_only_where_another_mode_is_in_force_afterwards() -> None:
     everywhere = Mode(GLOBAL_LAYER, 0, "LOCKDOWN", locked=False)
     pilots = Mode(2, 1, "MONITOR", locked=False)
     own = Mode(3, MACHINE_RANK, "LOCKDOWN", locked=False)
     members = {2: {1, 2, 3}, 3: {3}}
-    assert leaving(([everywhere], members), ([everywhere, pilots], members), 10) == 3
-    assert leaving(([everywhere, own], members), ([everywhere, own, pilots], members), 10) == 2
-    assert leaving(([everywhere, pilots, own], members), ([pilots, own], members), 10) == 7
-    assert leaving(([everywhere, pilots], {2: {1}}), ([everywhere, pilots], {2: {1, 4}}), 10) == 1
-    assert leaving(([pilots], members), ([everywhere], members), 10) == 0
+    assert left(([everywhere], members), ([everywhere, pilots], members), 10) == 3
+    assert left(([everywhere, own], members), ([everywhere, own, pilots], members), 10) == 2
+    assert left(([everywhere, pilots, own], members), ([pilots, own], members), 10) == 7
+    assert left(([everywhere, pilots], {2: {1}}), ([everywhere, pilots], {2: {1, 4}}), 10) == 1
+    assert left(([pilots], members), ([everywhere], members), 10) == 0
+
+
+def plainly(state: State, fleet: range) -> set[int]:
+    """Return the Macs that are in Lockdown."""
+    modes, members = state
+    return {
+        mac
+        for mac in fleet
+        if mode_of(m for m in modes if m.layer == GLOBAL_LAYER or mac in members.get(m.layer, ()))
+        == "LOCKDOWN"
+    }
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_macs_that_leave_lockdown_are_counted_as_one_by_one(seed: int) -> None:
+    chance = random.Random(seed)
+    fleet = range(3000)
+
+    def state() -> State:
+        layers = chance.sample(range(1, 9), chance.randint(0, 6))
+        assert GLOBAL_LAYER == 1
+        modes = [
+            Mode(layer, layer, chance.choice(["MONITOR", "LOCKDOWN"]), locked=chance.random() < 0.2)
+            for layer in layers
+        ]
+        return modes, {layer: set(chance.sample(fleet, chance.randint(0, 2500))) for layer in range(2, 9)}
+
+    before, after = state(), state()
+    gone = plainly(before, fleet) - plainly(after, fleet)
+    assert left(before, after, len(fleet)) == len(gone)
 
 
 # The interface

@@ -65,7 +65,7 @@ async def out_of_lockdown(
         present = await members_of_layers(connection, layers, only)
         fleet = await repository.fleet_size(connection) if only is None else 1
         after: Members = {**present, **(members or {})}
-        macs = leaving((before, present), (modes, after), fleet)
+        macs = await leaving((before, present), (modes, after), fleet)
     return ConfirmReason(
         kind="leaves_lockdown",
         machines=macs,

@@ -4,8 +4,9 @@ Only the layers that define a client mode matter, so only their members are look
 synced lately counts like any other.
 """
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import islice
 
 from msgspec import Struct
 
@@ -13,8 +14,11 @@ from santaserver.db import Connection
 from santaserver.layers import member_repository as repository
 from santaserver.layers.members import members_of_tag
 from santaserver.policy.layer_ranks import GLOBAL_LAYER
+from santaserver.turns import Turns
 
 LOCKDOWN, DEFAULT = "LOCKDOWN", "MONITOR"
+AT_ONCE = 1000
+"""Macs that are counted before other requests may get a turn."""
 
 
 class Mode(Struct, frozen=True):
@@ -39,26 +43,40 @@ def mode_of(modes: Iterable[Mode]) -> str:
     return ordered[-1].mode if ordered else DEFAULT
 
 
-def leaving(before: tuple[Sequence[Mode], Members], after: tuple[Sequence[Mode], Members], fleet: int) -> int:
+State = tuple[Sequence[Mode], Members]
+
+
+async def leaving(before: State, after: State, fleet: int) -> int:
     """Return how many Macs are in Lockdown before a change and not after it."""
-    one, other = _by_mac(*before), _by_mac(*after)
-    listed = one.keys() | other.keys()
-    basis = [[mode for mode in modes if mode.layer == GLOBAL_LAYER] for modes, _ in (before, after)]
-    number = sum(
-        mode_of([*basis[0], *one.get(mac, ())]) == LOCKDOWN
-        and mode_of([*basis[1], *other.get(mac, ())]) != LOCKDOWN
-        for mac in listed
+    states = (before, after)
+    everywhere = tuple([mode for mode in modes if mode.layer == GLOBAL_LAYER] for modes, _ in states)
+    own = [
+        (side, mode) for side, (modes, _) in enumerate(states) for mode in modes if mode.layer != GLOBAL_LAYER
+    ]
+    # Most Macs have the same modes as many others, so each combination is judged once.
+    combinations: dict[int, tuple[int, ...]] = {}
+    turns = Turns()
+    for number, (side, mode) in enumerate(own):
+        macs = iter(states[side][1].get(mode.layer, ()))
+        while portion := list(islice(macs, AT_ONCE)):
+            for mac in portion:
+                combinations[mac] = (*combinations.get(mac, ()), number)
+            await turns.pause()
+    leave = sum(
+        macs
+        for numbers, macs in Counter(combinations.values()).items()
+        if _leaves(everywhere, [own[number] for number in numbers])
     )
-    others = mode_of(basis[0]) == LOCKDOWN and mode_of(basis[1]) != LOCKDOWN
-    return number + (max(0, fleet - len(listed)) if others else 0)
+    others = max(0, fleet - len(combinations)) if _leaves(everywhere, ()) else 0
+    return leave + others
 
 
-def _by_mac(modes: Sequence[Mode], members: Members) -> dict[int, list[Mode]]:
-    found: dict[int, list[Mode]] = defaultdict(list)
-    for mode in modes:
-        for mac in members.get(mode.layer, ()):
-            found[mac].append(mode)
-    return found
+def _leaves(everywhere: Sequence[Sequence[Mode]], own: Sequence[tuple[int, Mode]]) -> bool:
+    """Tell whether a Mac leaves Lockdown; its own modes are each of before (0) or after (1)."""
+    there, then = (
+        mode_of([*modes, *(mode for of, mode in own if of == side)]) for side, modes in enumerate(everywhere)
+    )
+    return there == LOCKDOWN and then != LOCKDOWN
 
 
 async def present_modes(connection: Connection) -> list[Mode]:

@@ -18,21 +18,23 @@ COUNT = {
 """Kind of a layer → the Macs of an owner's."""
 
 KNOWN = """
-select m.id from machine m
-where m.retired_at is null and ($6::bigint is null or m.id = $6) and m.id in (
-  select x.machine_id from tag_member x
+select id from (
+  select x.machine_id as id from tag_member x
   where x.tag_id = $1 and x.left_at is null and $4 and x.source = 'manual'
-  union all
+  union
   select x.machine_id from tag_member x join machine_sync y on y.machine_id = x.machine_id
   where x.tag_id = $1 and x.left_at is null and x.source = 'predicate'
     and y.last_preflight_at > $5::timestamptz
-  union all
-  select e.id from machine e where e.enrollment_id = any($3)
-  union all
-  select g.id from machine g where cardinality($2::text[]) > 0
-    and exists (select from unnest(g.primary_user_groups) name where lower(name) = any($2)))
+  union
+  select e.id from machine e where e.enrollment_id = any($3) and e.retired_at is null
+  union
+  select g.id from machine g where cardinality($2::text[]) > 0 and g.retired_at is null
+    and exists (select from unnest(g.primary_user_groups) name where lower(name) = any($2))) members
+where $6::bigint is null or id = $6
 """
-"""The members of a tag that can be told without its expression, or for which it has been evaluated."""
+"""The members of a tag that can be told without its expression, or for which it has been evaluated. A retired
+Mac has lost its memberships.
+"""
 
 UNEVALUATED = f"""
 select m.id, {COLUMNS} from machine m left join machine_sync y on y.machine_id = m.id

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from santaserver.cel_cost import SCALAR, Bound, cost
@@ -47,9 +48,16 @@ class MachineFacts:
     client_mode: str
     sip_enabled: bool
 
-    def variables(self) -> dict[str, Any]:
-        """Return the values by name."""
-        return {name: getattr(self, name) for name in FIELDS}
+    def is_usual(self) -> bool:
+        """Tell quickly whether nothing is larger than usual; what is not ASCII has to be measured."""
+        texts = _texts(self)
+        return (
+            max(map(len, texts)) <= USUAL_TEXT
+            and "".join(texts).isascii()
+            and len(self.groups) <= USUAL_GROUPS
+            and max(map(len, self.groups), default=0) <= USUAL_GROUP
+            and "".join(self.groups).isascii()
+        )
 
     def bounds(self) -> dict[str, Bound]:
         """Return how large the values are, or would be on a large Mac."""
@@ -61,6 +69,7 @@ class MachineFacts:
 
 FIELDS = tuple(MachineFacts.__dataclass_fields__)
 TEXTS = tuple(name for name in FIELDS if name not in {"groups", "sip_enabled"})
+_texts = attrgetter(*TEXTS)
 NO_FACTS = MachineFacts(**dict.fromkeys(TEXTS, ""), groups=(), sip_enabled=True)
 USUAL = NO_FACTS.bounds()
 
@@ -92,7 +101,7 @@ def holds(expression: str, facts: MachineFacts) -> bool:
         if compiled.too_expensive(facts):
             log.warning("the predicate %r is too expensive for %s", expression, facts.machine_id)
             return False
-        result = compiled.expression.eval(data=facts.variables()).value()
+        result = compiled.expression.eval(data=compiled.variables(facts)).value()
     except RuntimeError as error:
         log.warning("the predicate %r cannot be used: %s", expression, _first_line(error))
         return False
@@ -109,6 +118,7 @@ class _Compiled:
         self.expression = _environment().compile(text)
         self._serialized = self.expression.serialize()
         self.usual_cost = cost(self._serialized, USUAL)
+        self._names = [name for name in FIELDS if name in text]
 
     @property
     def size(self) -> int:
@@ -117,10 +127,16 @@ class _Compiled:
     def return_type(self) -> Any:  # noqa: ANN401 - the library has no types
         return self.expression.return_type()
 
+    def variables(self, facts: MachineFacts) -> dict[str, Any]:
+        """Return the values that the expression may read, by name."""
+        return {name: getattr(facts, name) for name in self._names}
+
     def too_expensive(self, facts: MachineFacts) -> bool:
         """Return whether it is too expensive for a Mac; one stored by an older release may be."""
         if self.usual_cost > MAX_COST:
             return True
+        if facts.is_usual():
+            return False
         bounds = facts.bounds()
         return bounds != USUAL and cost(self._serialized, bounds) > MAX_COST_ON_ONE
 

@@ -33,15 +33,6 @@ def settings_are_never_read_again(patch: pytest.MonkeyPatch, _: str) -> None:
     patch.setattr(service, "_rendered", remembered)
 
 
-def settings_need_no_proof(patch: pytest.MonkeyPatch, _: str) -> None:
-    """A sync with new settings has the number of rules of every sync without rules."""
-
-    async def never(*_: object) -> bool:
-        return False
-
-    patch.setattr(service, "_has_new_settings", never)
-
-
 def locks_of_settings_do_not_count(patch: pytest.MonkeyPatch, _: str) -> None:
     """The highest layer's setting always wins."""
     right = setting_log.IN_FORCE_SETTINGS
@@ -141,7 +132,6 @@ def confirmations_are_not_noted(patch: pytest.MonkeyPatch, _: str) -> None:
 
 POLICY_MUTANTS = (
     settings_are_never_read_again,
-    settings_need_no_proof,
     locks_of_settings_do_not_count,
     monitor_mode_lasts_longer,
     imports_are_halved,
