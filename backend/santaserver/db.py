@@ -42,6 +42,8 @@ EVENT_CONNECTIONS = 4
 REST_CONNECTIONS = 10
 REST_PER_USER = 4
 """For one user at a time, so that one user's searches do not block the others."""
+PREPARATION_CONNECTIONS = 3
+"""For large changes of rules, which are made ready beside the syncs that wait for them."""
 MAX_WAITING = 2000
 TRUSTED_FOR = 0.25
 """Seconds after its use in which a Mac's request takes a connection unchecked: a check costs a sixth of the
@@ -66,6 +68,9 @@ class Database:
         self._rest = self._pool(
             PoolLimits("requests", REST_CONNECTIONS, MAX_WAITING, ACQUIRE_TIMEOUT, per_key=REST_PER_USER)
         )
+        self._preparations = self._pool(
+            PoolLimits("rule preparations", PREPARATION_CONNECTIONS, MAX_WAITING, ACQUIRE_TIMEOUT)
+        )
         self._health = self._pool(
             PoolLimits("health checks", HEALTH_CONNECTIONS, MAX_WAITING, ACQUIRE_TIMEOUT)
         )
@@ -75,7 +80,7 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
-        for pool in (self._syncs, self._events, self._rest, self._health):
+        for pool in (self._syncs, self._events, self._rest, self._preparations, self._health):
             await pool.close()
 
     @asynccontextmanager
@@ -120,6 +125,12 @@ class Database:
     async def statements(self) -> AsyncIterator[Connection]:
         """Yield a bare connection on which each statement commits on its own: for events."""
         async with self._lent(self._events) as member:
+            yield member.raw
+
+    @asynccontextmanager
+    async def preparation(self) -> AsyncIterator[Connection]:
+        """Yield a bare connection for what large changes of rules take."""
+        async with self._lent(self._preparations) as member:
             yield member.raw
 
     @asynccontextmanager

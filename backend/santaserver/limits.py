@@ -12,6 +12,8 @@ from santaserver.limiter import ConcurrencyLimiter
 
 WAIT_TIMEOUT = 5.0
 """Seconds that a request waits for its turn; a Mac's timeout is 30."""
+WAITING_SYNCS = 4000
+"""Syncs that wait for a large change of rules to be prepared, without a connection."""
 FILES = 2
 """Exports, and imports, at the same time; one of each for a user."""
 FILES_WAITING = 10
@@ -38,6 +40,9 @@ class Limits:
         default_factory=lambda: ConcurrencyLimiter(
             "event uploads", EVENT_CONNECTIONS, 200, WAIT_TIMEOUT, advice=ADVICE
         )
+    )
+    waiting_syncs: ConcurrencyLimiter = field(
+        default_factory=lambda: ConcurrencyLimiter("syncs that wait for new rules", WAITING_SYNCS, 0, 0.0)
     )
     bodies: MemoryBudget = field(default_factory=lambda: MemoryBudget("large requests", MAX_BODIES))
     body_worker: WorkerThread = field(default_factory=WorkerThread)

@@ -41,6 +41,7 @@ from santaserver.oidc.router import router as sign_in
 from santaserver.overview.router import router as overview
 from santaserver.overview.shared import SharedOverview
 from santaserver.passkeys.router import router as passkeys
+from santaserver.policy.preparation import RulePreparer
 from santaserver.programs.router import router as programs
 from santaserver.query_names import check_query
 from santaserver.rest_body import RestBody
@@ -102,12 +103,14 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     )
     database = Database(settings.database, logs.hide)
     memory = CacheMemory(settings.server.cache_memory_mib * 2**20)
+    caches = SyncCaches(memory)
+    caches.preparer = RulePreparer(database.preparation, caches)
     app.state.santa = AppState(
         settings=settings,
         database=database,
         clock=clock,
         bus=Bus(wall=clock),
-        caches=SyncCaches(memory),
+        caches=caches,
         signer=CursorSigner(settings.secret_keys),
         sessions=(known := Sessions(database, Lifetimes.of(settings.security), memory)),
         tokens=Tokens(database, known.watch, memory),
@@ -205,6 +208,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if state.caches.preparer is not None:
+            await state.caches.preparer.close()
         if state.provider is not None:
             state.provider.close()
         await state.database.close()

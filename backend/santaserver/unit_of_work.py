@@ -15,6 +15,9 @@ from santaserver.confirmation import UNASKED
 from santaserver.outbox import Outbox
 from santaserver.postgres.connection import Connection
 
+EACH = 100
+"""Objects of one kind that get audit entries of their own in one change."""
+
 
 @dataclass(slots=True)
 class GuardOptions:
@@ -72,7 +75,14 @@ class UnitOfWork:
         objects: Sequence[int],
         policy_seq: int | None = None,
     ) -> None:
-        """Add the same audit entry for each of many objects, stored at the end."""
+        """Add the same audit entry for each of some objects, or one that lists them if they are many.
+
+        Entries are stored one by one, while everybody else waits for the log and mostly for the policy too.
+        """
+        if len(objects) > EACH:
+            listed = {f"{object_type}s": len(objects), "ids": objects}
+            self.audit(actor, now, action, (object_type, "*"), after=listed, policy_seq=policy_seq)
+            return
         for number in objects:
             self.audit(actor, now, action, (object_type, str(number)), policy_seq=policy_seq)
 

@@ -32,6 +32,7 @@ from santaserver.policy import rule_sets
 from santaserver.policy.capabilities import Capabilities, client_name
 from santaserver.policy.head import head_seq
 from santaserver.policy.layer_names import layer_names
+from santaserver.policy.preparation import when_prepared
 from santaserver.policy.rule_log import signature_of
 from santaserver.policy.states import PolicyState, RuleCounts
 from santaserver.policy.targets import Policy
@@ -186,7 +187,8 @@ async def _held(connection: Connection, caches: SyncCaches, row: MachineRow) -> 
     signature, seq = row.acked_signature, row.acked_seq
     if signature is None or seq is None:
         return None
-    return _counted(await rule_sets.counts(connection, caches, PolicyState(signature, seq)))
+    state = PolicyState(signature, seq)
+    return _counted(await when_prepared(lambda: rule_sets.counts(connection, caches, state)))
 
 
 def _difference(row: MachineRow) -> CountsDifference | None:

@@ -2,5 +2,6 @@
 
 It imports none of its users (rules, settings, tags, sync, explanations). `head` numbers changes, `precedence`
 defines which version wins, `rule_log` queries versions, `rule_sets` computes whole sets and differences,
-`capabilities` lists what each client supports.
+`preparation` makes large ones in parts that sets of layers share, `capabilities` lists what each client
+supports.
 """

@@ -4,14 +4,21 @@ Rules and settings at a policy number never change, so entries need no invalidat
 worker.
 """
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from santaserver import sizes
 from santaserver.cache import CacheMemory, LruCache
 from santaserver.policy.capabilities import Capabilities
+from santaserver.policy.layer_rules import LayerKey, LayerRules, Overlay, OverlayKey, Span
 from santaserver.policy.rule_text import Key, RuleSet, RuleText
 from santaserver.policy.states import PolicyState, RuleCounts
+
+if TYPE_CHECKING:
+    from santaserver.policy.preparation import RulePreparer
 
 Layers = tuple[int, ...]
 """Ids of layers, the lowest rank first."""
@@ -53,6 +60,37 @@ class PolicyCaches:
             memory, "compilers", lambda _, value: 2 * sizes.ENTRY + len(value) * 3 * sizes.TEXT
         )
         """Targets whose output may run in this state."""
+        self.layer_changes: LruCache[tuple[int, int], int] = LruCache(
+            memory, "layer_changes", lambda *_: 2 * sizes.ENTRY
+        )
+        """(layer, policy number) → the newest change of the layer that is not after it."""
+        self.layer_sizes: LruCache[tuple[int, Span], int] = LruCache(
+            memory, "layer_sizes", lambda *_: 2 * sizes.ENTRY
+        )
+        """(layer, span) → how many versions of a layer it concerns, up to a limit."""
+        self.layer_rules: LruCache[LayerKey, LayerRules] = LruCache(
+            memory,
+            "layer_rules",
+            lambda _, value: 3 * sizes.ENTRY + len(value.keys) * 2 * sizes.POINTER + value.own,
+        )
+        """Parts of large changes and sets, shared by all sets of layers; texts are shared with `texts`."""
+        self.newest_layers: LruCache[tuple[int, int], LayerKey] = LruCache(
+            memory, "newest_layers", lambda *_: 2 * sizes.ENTRY
+        )
+        """(layer, code of the capabilities) → its newest whole part: a later one is derived from it."""
+        self.shared_keys: LruCache[tuple[LayerKey, int, Span], Sequence[Key]] = LruCache(
+            memory, "shared_targets", lambda _, value: 2 * sizes.ENTRY + len(value) * 3 * sizes.TEXT
+        )
+        """(a large layer's part, another layer, its span) → targets that both decide."""
+        self.overlays: LruCache[OverlayKey, Overlay] = LruCache(memory, "rule_overlays", _overlay_size)
+        """What each set of layers adds to the parts."""
+        self.preparer: RulePreparer | None = None
+        """Makes large changes; without one, whoever needs them does."""
+
+
+def _overlay_size(key: OverlayKey, value: Overlay) -> int:
+    fixed = 4 * sizes.ENTRY + sizes.numbers(key[0]) + sizes.texts(value.texts)
+    return fixed + len(value.keys) * (3 * sizes.TEXT + 2 * len(value.parts) * sizes.NUMBER)
 
 
 OWN = 2

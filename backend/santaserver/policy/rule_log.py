@@ -74,36 +74,73 @@ async def winners(connection: Connection, layers: Sequence[int], seq: int, level
     return [row[0] for row in rows]
 
 
+CHANGED = """
+select rule_type, identifier from rule_version
+where layer_id = any($1) and opened_seq > $5 and opened_seq <= $2
+union
+select rule_type, identifier from rule_version
+where layer_id = any($1) and closed_seq > $5 and closed_seq <= $2
+"""
+GIVEN = "select * from unnest($5::text[], $6::text[]) g (rule_type, identifier)"
+
+
 async def touched(
-    connection: Connection, layers: Sequence[int], seq: int, bases: Sequence[int], level: int
+    connection: Connection,
+    layers: Sequence[int],
+    seq: int,
+    bases: Sequence[int],
+    level: int,
+    targets: Sequence[Key] | None = None,
 ) -> list[Touched]:
-    """Return the targets with a version that opened or closed after the earliest of `bases`."""
+    """Return the winning versions of given targets, or of all that changed after the earliest base."""
+    which = [min(bases)] if targets is None else [list(part) for part in zip(*targets, strict=True)]
     rows = await connection.fetch(
-        f"""with t as (
-              select rule_type, identifier from rule_version
-              where layer_id = any($1) and opened_seq > $3 and opened_seq <= $2
-              union
-              select rule_type, identifier from rule_version
-              where layer_id = any($1) and closed_seq > $3 and closed_seq <= $2)
+        f"""with t as ({CHANGED if targets is None else GIVEN})
             select t.rule_type, t.identifier,
-              array(select {_winner("b.at")} from unnest($4::bigint[]) with ordinality b(at, n)
+              array(select {_winner("b.at")} from unnest($3::bigint[]) with ordinality b(at, n)
                     order by b.n),
               {_winner("$2")}
             from t""",  # noqa: S608 - constants
         layers,
         seq,
-        min(bases),
         bases,
         level,
+        *which,
     )
     return [Touched((row[0], row[1]), tuple(row[2]), row[3]) for row in rows]
+
+
+async def sent(
+    connection: Connection, caches: PolicyCaches, rows: Iterable[Touched], client: Capabilities
+) -> dict[Key, bytes | None]:
+    """Return the rules at the new state, None for no rule, of those targets where a base has another one.
+
+    Without bases nothing is known of a Mac: then it is every rule.
+    """
+    rows = [
+        row
+        for row in rows
+        if (any(version != row.after for version in row.before) if row.before else row.after is not None)
+    ]
+    wanted = {version for row in rows for version in (row.after, *row.before) if version is not None}
+    texts = await texts_of(connection, caches.texts, wanted)
+
+    def text(version: int | None) -> bytes | None:
+        return None if version is None else texts[version].at(client)
+
+    found = {row.key: (text(row.after), [text(version) for version in row.before]) for row in rows}
+    return {
+        key: after
+        for key, (after, before) in found.items()
+        if (any(was != after for was in before) if before else after is not None)
+    }
 
 
 def _winner(seq: str) -> str:
     """Return the query for the version of target `t` that wins at a policy number."""
     return f"""(select v.id from rule_version v
       where v.layer_id = any($1) and v.rule_type = t.rule_type and v.identifier = t.identifier
-        and {in_force_at(seq)} and {supported_at("$5")} order by {PRECEDENCE} limit 1)"""  # noqa: S608 - constants
+        and {in_force_at(seq)} and {supported_at("$4")} order by {PRECEDENCE} limit 1)"""  # noqa: S608 - constants
 
 
 async def compilers(connection: Connection, layers: Sequence[int], seq: int, level: int) -> list[int]:

@@ -9,7 +9,8 @@ from dataclasses import astuple, dataclass
 from santaserver.secret_keys import SecretKeys
 
 TAG_BYTES = 16
-PURPOSE = "rule cursor"
+PURPOSE = "rule cursor 2"
+"""The number stands for the order of a session's rules: a cursor of another order would skip some."""
 
 
 @dataclass(frozen=True, slots=True)

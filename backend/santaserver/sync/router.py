@@ -7,6 +7,7 @@ Bare ASGI: the stages are most of what a server does, and what the REST interfac
 endpoints would cost each of them a fifth of its time.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -32,6 +33,7 @@ from santaserver.errors import BadRequest, NotFound, TooLarge
 from santaserver.events.ingest import Intake, event_upload
 from santaserver.events.parse import parse_binary_upload, parse_upload
 from santaserver.inputs import is_storable
+from santaserver.policy.preparation import PATIENCE, NotPrepared
 from santaserver.problems import CatchCrashes, ProblemResponses
 from santaserver.protocol import protobuf
 from santaserver.protocol.body import (
@@ -181,10 +183,23 @@ async def _received(call: Call, receive: Receive, form: Form, shown: Shown) -> P
         content = Content(form, await _plain(call, sent, encoding, limit, hold))
         del sent
         if call.stage in SYNC_STAGES:
-            async with limits.syncs.slot():
-                return await _sync(call, shown, content)
+            return await _when_prepared(call, shown, content)
         async with limits.events.slot():
             return await _report(call, shown, content)
+
+
+async def _when_prepared(call: Call, shown: Shown, content: Content) -> Page | bytes:
+    """Run a stage of a sync; when it needs rules that are still being prepared, once more after those."""
+    limits = call.state.limits
+    until = asyncio.get_running_loop().time() + PATIENCE
+    while True:
+        try:
+            async with limits.syncs.slot():
+                return await _sync(call, shown, content)
+        except NotPrepared as error:
+            missing = error.with_traceback(None)
+        async with limits.waiting_syncs.slot():
+            await missing.wait(until)
 
 
 async def _authorised(call: Call, proof: Proof) -> EnrollmentTerms | None:

@@ -22,10 +22,11 @@ from santaserver.outbox import message
 from santaserver.policy import rule_sets, schedule
 from santaserver.policy.capabilities import REMOVE
 from santaserver.policy.head import PolicyHead
+from santaserver.policy.layer_rules import JoinedRules
 from santaserver.policy.rule_log import signature_of
 from santaserver.policy.states import PolicyState
 from santaserver.protocol.messages import PostflightRequest, PreflightRequest, RuleDownloadRequest
-from santaserver.sync import history, inventory, membership, repository
+from santaserver.sync import history, inventory, membership, paging, repository
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.cursor import Cursor, CursorSigner
 from santaserver.sync.evidence import client_mode, evidence_of
@@ -174,22 +175,24 @@ async def page(context: SyncContext, machine: MachineSnapshot, request: RuleDown
         context, session = await _unannounced(context, machine)
     if session.idle:
         return NO_RULES
-    rules = await _rules_of(context, session)
+    rules = await _rules_of(context, session, offset + paging.PAGE_SIZE + 1)
     clean = session.kind is not Kind.NORMAL
     cut = page_of(rules, offset, recent=machine.known.recent_counts)
     last = cut.following is None
     await repository.mark_page(context.connection, machine, session, cut.total if last else None)
     following = "" if cut.following is None else context.signer.encode(Cursor(session.id, cut.following))
+    shared = rules.shared(offset, offset + len(cut.rules)) if isinstance(rules, JoinedRules) else None
     # A clean sync sends the same whatever the Mac had; the number of rules on a page tells its fillers.
-    content = (() if clean else session.bases, session.target, offset, len(cut.rules))
+    content = shared or (() if clean else session.bases, session.target, offset, len(cut.rules))
     return Page(content, cut.rules, following)
 
 
-async def _rules_of(context: SyncContext, session: Session) -> Sequence[bytes]:
-    """Return everything that a session sends; any request for one of its pages gets the same."""
+async def _rules_of(context: SyncContext, session: Session, number: int) -> Sequence[bytes]:
+    """Return everything that a session sends, or at least `number` rules; the order is always the same."""
+    connection, caches, target = context.connection, context.caches, session.target
     if session.kind is Kind.NORMAL:
-        return await rule_sets.delta(context.connection, context.caches, session.bases, session.target)
-    return (await rule_sets.whole_set(context.connection, context.caches, session.target)).texts
+        return await rule_sets.delta(connection, caches, session.bases, target, number)
+    return await rule_sets.everything(connection, caches, target, number)
 
 
 async def _whole_set(context: SyncContext, machine: MachineSnapshot) -> Page:

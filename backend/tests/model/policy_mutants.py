@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from santaserver.policy import schedule_repository, setting_log
+from santaserver.policy import layer_log, schedule_repository, setting_log
 from santaserver.policy.change import Change
 from santaserver.policy.precedence import PRECEDENCE
+from santaserver.policy.preparation import Wanted
 from santaserver.rules import transfer_service
 from santaserver.sync import history, repository, service
 from santaserver.sync.service import SyncContext
@@ -89,9 +90,10 @@ def pages_are_of_the_newest_policy(patch: pytest.MonkeyPatch, _: str) -> None:
     """A page has what is in force when it is asked for, not when the sync began."""
     rules_of = service._rules_of
 
-    async def newest(context: SyncContext, session: Session) -> Any:  # noqa: ANN401 - the rules
+    async def newest(context: SyncContext, session: Session, number: int) -> Any:  # noqa: ANN401 - the rules
         seq = await context.connection.fetchval("select seq from policy_head")
-        return await rules_of(context, structs.replace(session, target=replace(session.target, seq=seq)))
+        later = structs.replace(session, target=replace(session.target, seq=seq))
+        return await rules_of(context, later, number)
 
     patch.setattr(service, "_rules_of", newest)
 
@@ -130,6 +132,27 @@ def confirmations_are_not_noted(patch: pytest.MonkeyPatch, _: str) -> None:
     patch.setattr(repository, "CONFIRM_NEWS", repository.CONFIRM)
 
 
+def layers_decide_alone(patch: pytest.MonkeyPatch, _: str) -> None:
+    """A large change of one layer is sent whatever the Mac's other layers say about its targets."""
+
+    async def nothing(_: Any, __: int, others: Any, ___: Any) -> dict[int, list[Any]]:  # noqa: ANN401
+        return {other: [] for other in others}
+
+    patch.setattr(layer_log, "shared_with", nothing)
+
+
+def parts_have_no_number(patch: pytest.MonkeyPatch, _: str) -> None:
+    """What a layer contributed once is sent again, whatever was changed since."""
+    name = Wanted.part
+    first: dict[Any, Any] = {}
+
+    def named(wanted: Wanted, layer: int) -> Any:  # noqa: ANN401 - the part's key
+        key = name(wanted, layer)
+        return first.setdefault((layer, key.code, bool(key.span.bases)), key)
+
+    patch.setattr(Wanted, "part", named)
+
+
 POLICY_MUTANTS = (
     settings_are_never_read_again,
     locks_of_settings_do_not_count,
@@ -138,4 +161,6 @@ POLICY_MUTANTS = (
     expiry_takes_no_number,
     only_the_first_layers_are_noted,
     confirmations_are_not_noted,
+    layers_decide_alone,
+    parts_have_no_number,
 )

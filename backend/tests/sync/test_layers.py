@@ -7,6 +7,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from santaserver import unit_of_work
 from santaserver.sync import repository
 from tests.support.postgres import execute, fetch, value
 from tests.support.rest_client import plain
@@ -291,6 +292,32 @@ def test_a_rule_starts_and_expires_on_time(
     actions = fetch(server.dsn, "select action from audit_log where actor_name = 'schedule' order by id")
     assert [row["action"] for row in actions] == ["rule_activated", "rule_expired", "rule_expired"]
     assert value(server.dsn, "select next_change_at from policy_head") is None
+
+
+def test_many_rules_that_expire_together_are_one_audit_entry(
+    server: RunningServer, admin: httpx.Client, mac: SimulatedMac, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unit_of_work, "EACH", 2)
+    at = (server.clock() + timedelta(hours=1)).isoformat()
+    ended = [add_rule(admin, sha(number), expires_at=at) for number in range(3)]
+    kept = add_rule(admin, sha(4))
+    started = [add_rule(admin, sha(number), starts_at=at) for number in (5, 6)]
+    mac.sync()
+    server.clock.advance(hours=2)
+    assert set(policies(mac)) == {sha(4), sha(5), sha(6)}
+    written = fetch(
+        server.dsn,
+        """select action, object_id, after ->> 'rules' as number, after -> 'ids' as ids, policy_seq
+           from audit_log where actor_name = 'schedule' order by id""",
+    )
+    *each, together = [dict(row) for row in written]
+    assert [(row["action"], row["object_id"]) for row in each] == [
+        ("rule_activated", str(rule)) for rule in started
+    ]
+    assert (together["action"], together["object_id"], together["number"]) == ("rule_expired", "*", "3")
+    assert sorted(json.loads(together["ids"])) == ended
+    assert kept not in ended
+    assert together["policy_seq"] == value(server.dsn, "select seq from policy_head")
 
 
 def test_a_number_that_was_rolled_back_leaves_nothing_behind(

@@ -216,6 +216,8 @@ pub(crate) struct Fleet {
     pub(crate) events: u32,
     /// How often each page of rules is asked for.
     pub(crate) repeat: u32,
+    /// Pages of rules after which a Mac gives up its sync.
+    pub(crate) pages: Option<u32>,
     /// Only uploads of events, over this many connections, as fast as they are taken.
     pub(crate) uploads: Option<u32>,
 }
@@ -237,6 +239,8 @@ pub(crate) struct FleetOutcome {
     pub(crate) p99: f64,
     /// What half of the Macs waited at most for all responses of a sync, in microseconds.
     pub(crate) sync: f64,
+    /// Requests that failed or were refused.
+    pub(crate) failed: f64,
     failure: Option<String>,
 }
 
@@ -244,7 +248,8 @@ impl Fleet {
     /// This many Macs that sync once in `interval` seconds each, beginning with number `first`.
     pub(crate) fn new(to: &str, machines: u32, first: u32, interval: f64, seconds: f64) -> Self {
         let to = to.to_owned();
-        Self { to, machines, first, interval, seconds, events: 10, repeat: 1, uploads: None }
+        let (events, repeat, pages, uploads) = (10, 1, None, None);
+        Self { to, machines, first, interval, seconds, events, repeat, pages, uploads }
     }
 
     fn arguments(&self) -> Vec<String> {
@@ -257,6 +262,7 @@ impl Fleet {
             format!("--events={}", self.events),
             format!("--repeat={}", self.repeat),
         ];
+        arguments.extend(self.pages.map(|pages| format!("--pages={pages}")));
         if let Some(connections) = self.uploads {
             arguments.extend(["--uploads".to_owned(), format!("--connections={connections}")]);
         }
@@ -280,6 +286,7 @@ impl FleetOutcome {
             p50: figure(latency, "p50_us")?,
             p99: figure(latency, "p99_us")?,
             sync: figure(&value["sync"], "p50_us")?,
+            failed,
             failure: (failed > 0.0)
                 .then(|| format!("{failed} requests failed; the first with: {why}")),
         })

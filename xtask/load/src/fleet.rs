@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// How often each page of rules is asked for
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
+    /// Pages of rules after which a Mac gives up; without it, all are fetched
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pages: Option<u32>,
     /// Only upload events, over `--connections`, as fast as they are taken
     #[arg(long)]
     uploads: bool,
@@ -170,7 +173,7 @@ impl Run {
         }
         let mut received = 0;
         let mut cursor = String::new();
-        loop {
+        for number in 1.. {
             let body = match cursor.as_str() {
                 "" => format!("{{\"machine_id\":\"{name}\"}}"),
                 cursor => format!("{{\"cursor\":\"{cursor}\",\"machine_id\":\"{name}\"}}"),
@@ -185,6 +188,10 @@ impl Run {
             match text_after(&page, b"\"cursor\":\"") {
                 Some(next) if !next.is_empty() => next.clone_into(&mut cursor),
                 _ => break,
+            }
+            if Some(number) == self.args.pages {
+                self.rules.set(self.rules.get() + received as u64);
+                return Ok(waited);
             }
         }
         self.rules.set(self.rules.get() + received as u64);

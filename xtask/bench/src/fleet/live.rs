@@ -7,12 +7,12 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use xtask::tools::python;
 
-use super::chain::{Chain, Kind};
+use super::chain::{Chain, Kind, ours};
 use super::cluster::{Cluster, Size};
 use crate::child::ChildGuard;
-use crate::load::Consoles;
+use crate::load::{Consoles, FleetOutcome};
 use crate::scenario::{Bench, Outcome};
-use crate::table::{Metric, P50, P99, Sample};
+use crate::table::{Case, Metric, P50, P99, Sample};
 
 const MACS: u32 = 100_000;
 const RULES: u32 = 10_000;
@@ -20,6 +20,12 @@ const RULES: u32 = 10_000;
 const PAGES: [u32; 2] = [0, 50];
 /// Rules of the imported file.
 const IMPORTED: u32 = 100_000;
+/// Pages of these rules that each Mac fetches: all of them for 166 Macs a second
+/// would be gigabytes a second.
+const FETCHED: u32 = 2;
+/// Whose rules are imported: of a user without a Mac, or of everybody.
+const NOBODY: &str = "user:nobody";
+const EVERYBODY: &str = "global";
 
 const BACKEND: Metric = Metric { name: "backend CPU", unit: "% of a core", compared: true };
 const DATABASE: Metric = Metric { name: "PostgreSQL CPU", unit: "% of a core", compared: true };
@@ -28,12 +34,13 @@ const LARGEST: Metric = Metric { name: "largest page", unit: "kB/s", compared: f
 const MEAN: Metric = Metric { name: "page on average", unit: "kB/s", compared: false };
 const READS: Metric = Metric { name: "reads of the pages", unit: "1/s", compared: false };
 const LAGGED: Metric = Metric { name: "told of a loss", unit: "pages", compared: false };
+const FAILED: Metric = Metric { name: "failed", unit: "requests", compared: true };
 const IMPORT: Metric = Metric { name: "import", unit: "s", compared: false };
 
 /// The same fleet with open pages and without, in turn.
 pub(crate) fn live(bench: &mut Bench) -> Result<Outcome> {
     let cluster = Cluster::start(&bench.folder_for("cluster")?)?;
-    let mut chain = full(bench, &cluster)?;
+    let mut chain = full(bench, &cluster, Kind::Santa)?;
     let cookie = chain.database.login()?;
     warm_up(bench, &cluster, &mut chain)?;
     let name = format!("{MACS} Macs, {} syncs/s", MACS / 600);
@@ -56,36 +63,69 @@ pub(crate) fn live(bench: &mut Bench) -> Result<Outcome> {
     Ok(Outcome::Cases(vec![case]))
 }
 
-/// The same fleet while rules are imported and while not, in turn.
+/// What an import costs the syncs: of rules that no Mac gets, and of rules that all get.
 pub(crate) fn import(bench: &mut Bench) -> Result<Outcome> {
+    let mut cases = Vec::new();
+    let name = format!("{MACS} Macs, {} syncs/s", MACS / 600);
+    if bench.wants(&name) {
+        cases.push(beside(bench, &name)?);
+    }
+    let name = format!("{name}, {IMPORTED} new rules for all of them");
+    if bench.wants(&name) {
+        cases.push(everybody(bench, &name)?);
+    }
+    Ok(Outcome::Cases(cases))
+}
+
+/// The same fleet while rules are imported and while not, in turn.
+fn beside(bench: &Bench, name: &str) -> Result<Case> {
     let cluster = Cluster::start(&bench.folder_for("cluster")?)?;
-    let mut chain = full(bench, &cluster)?;
+    let mut chain = full(bench, &cluster, Kind::Santa)?;
     let cookie = chain.database.login()?;
     warm_up(bench, &cluster, &mut chain)?;
-    let name = format!("{MACS} Macs, {} syncs/s", MACS / 600);
     let mut subjects = [None, Some(IMPORTED)];
     let called = |rules: &Option<u32>| match rules {
         None => "nothing else".to_owned(),
         Some(rules) => format!("an import of {rules} rules"),
     };
-    let case = bench.alternate(&name, &mut subjects, called, |rules| {
-        let import = rules.map(|rules| Import::start(&chain, &cookie, rules)).transpose()?;
+    bench.alternate(name, &mut subjects, called, |rules| {
+        let import =
+            rules.map(|rules| Import::start(&chain, &cookie, NOBODY, rules)).transpose()?;
         let mut sample = syncs(bench, &cluster, &mut chain, bench.seconds)?;
         if let Some(import) = import {
             sample.push((IMPORT, import.finish(bench.seconds)?));
         }
         Ok(sample)
-    })?;
-    Ok(Outcome::Cases(vec![case]))
+    })
+}
+
+/// A fleet with some 200 sets of layers whose every Mac has new rules from some moment on. Each
+/// database is used once: afterwards all its Macs have rules to fetch.
+fn everybody(bench: &Bench, name: &str) -> Result<Case> {
+    let cluster = Cluster::start(&bench.folder_for("cluster")?)?;
+    let mut kinds: Vec<_> = ours(bench).collect();
+    let called = |kind: &Kind| kind.name().to_owned();
+    bench.alternate(name, &mut kinds, called, |kind| {
+        let mut chain = full(bench, &cluster, *kind)?;
+        let cookie = chain.database.login()?;
+        warm_up(bench, &cluster, &mut chain)?;
+        let import = Import::start(&chain, &cookie, EVERYBODY, IMPORTED)?;
+        let mut load = chain.fleet(MACS, bench.seconds);
+        load.pages = Some(FETCHED);
+        let (outcome, costs) = chain.measure(bench, &cluster, &load)?;
+        let mut sample = costs_and_latency(&outcome, costs);
+        sample.extend([(FAILED, outcome.failed), (IMPORT, import.finish(bench.seconds)?)]);
+        Ok(sample)
+    })
 }
 
 fn called(pages: &u32) -> String {
     if *pages == 0 { "no page open".to_owned() } else { format!("{pages} pages open") }
 }
 
-fn full(bench: &Bench, cluster: &Cluster) -> Result<Chain> {
+fn full(bench: &Bench, cluster: &Cluster, kind: Kind) -> Result<Chain> {
     let size = Size { machines: MACS, rules: RULES };
-    Chain::start(bench, Kind::Santa, cluster.fill(bench, Kind::Santa, size)?)
+    Chain::start(bench, kind, cluster.fill(bench, kind, size)?)
 }
 
 /// Caches fill and statements are prepared.
@@ -98,27 +138,32 @@ fn syncs(bench: &Bench, cluster: &Cluster, chain: &mut Chain, seconds: f64) -> R
     let load = chain.fleet(MACS, seconds);
     let (outcome, costs) = chain.measure(bench, cluster, &load)?;
     outcome.whole()?;
+    Ok(costs_and_latency(&outcome, costs))
+}
+
+/// What a second of a fleet's syncs costs, and how fast they are answered.
+fn costs_and_latency(outcome: &FleetOutcome, costs: [f64; 3]) -> Sample {
     // Microseconds a second are a millionth of a core.
     let share = |each: f64| each * outcome.responses / outcome.seconds / 1e4;
     let [backend, database, proxy] = costs.map(share);
-    Ok(vec![
+    vec![
         (BACKEND, backend),
         (DATABASE, database),
         (PROXY, proxy),
         (P50, outcome.p50),
         (P99, outcome.p99),
-    ])
+    ]
 }
 
 /// An import by the REST interface, beside the syncs; ended when dropped.
 struct Import(ChildGuard);
 
 impl Import {
-    fn start(chain: &Chain, cookie: &str, rules: u32) -> Result<Self> {
+    fn start(chain: &Chain, cookie: &str, layer: &str, rules: u32) -> Result<Self> {
         let child = Command::new(python::interpreter())
             .args(["-m", "tests.bench.importing", "--url"])
             .arg(format!("http://{}", chain.address()))
-            .args(["--cookie", cookie, "--rules", &rules.to_string()])
+            .args(["--cookie", cookie, "--layer", layer, "--rules", &rules.to_string()])
             .current_dir(&chain.database.folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
