@@ -220,10 +220,34 @@ def test_an_administrator_resets_the_second_factor_of_somebody(
     assert stale.json()["code"] == "fresh_login_required"
 
 
+def test_who_manages_users_does_not_take_over_an_administrator(
+    server: RunningServer, admin: RestClient
+) -> None:
+    set_up(server, admin)
+    add_user(server.dsn, "helpdesk", "viewer")
+    execute(
+        server.dsn,
+        """with made as (
+             insert into custom_role (name, permissions, created_at, updated_at)
+             values ('Help desk', '{user:read,user:write}', now(), now()) returning id)
+           insert into binding (user_id, custom_role_id, created_at)
+           select u.id, made.id, now() from made, app_user u where u.username = 'helpdesk'""",
+    )
+    numbers = {row["username"]: row["id"] for row in fetch(server.dsn, "select id, username from app_user")}
+    with server.client() as helpdesk:
+        login(helpdesk, "helpdesk").raise_for_status()
+        refused = helpdesk.delete(f"/api/v1/users/{numbers['admin']}/second-factor")
+        assert (refused.status_code, "may do more than you" in refused.json()["detail"]) == (403, True)
+        own = helpdesk.delete(f"/api/v1/users/{numbers['helpdesk']}/second-factor")
+        assert own.status_code == httpx.codes.NO_CONTENT
+    assert factors(server) == (1, 10)
+
+
 def test_nobody_sets_a_second_factor_by_other_fields(server: RunningServer, admin: RestClient) -> None:
     set_up(server, admin)
     number = value(server.dsn, "select id from app_user")
-    for body in ({"second_factor": False}, {"totp": None}, {"recovery_codes": []}):
+    bodies: list[dict[str, object]] = [{"second_factor": False}, {"totp": None}, {"recovery_codes": []}]
+    for body in bodies:
         refused = admin.patch(f"/api/v1/users/{number}", json=body)
         assert refused.status_code == httpx.codes.UNPROCESSABLE_ENTITY, body
     assert factors(server) == (1, 10)
