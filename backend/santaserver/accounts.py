@@ -57,18 +57,18 @@ async def create_enrollment(
     chosen = secret or new_secret()
     enrollment = NewEnrollment(
         label=label,
-        secret_hash=hash_secret(chosen),
         quota=quota,
         serial_allowlist=None,
         expires_at=None,
         client_certificate=False,
+        certificate_serial=False,
         reenroll_retired=False,
         created_at=now or system_clock(),
         created_by=None,
     )
     try:
         async with database.unit_of_work(discard) as work:
-            number = await add_unless_known(work.connection, enrollment)
+            number = await add_unless_known(work.connection, enrollment, hash_secret(chosen))
             if number is not None:
                 target: Target = ("enrollment", str(number))
                 after = {"label": label, "quota": quota}

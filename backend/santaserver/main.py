@@ -18,6 +18,7 @@ from santaserver.db import Database
 from santaserver.enrollment.admission import EnrollmentCache
 from santaserver.enrollment.refusals import RefusedCredentials
 from santaserver.enrollment.router import router as enrollments
+from santaserver.enrollment.secret_refusals import RefusedSecrets, keep_refusals
 from santaserver.essentials.router import router as essentials
 from santaserver.events.catalog import ProgramCache
 from santaserver.events.claims import write_claims
@@ -117,6 +118,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         scim=ScimAccess(database),
         enrollments=EnrollmentCache(memory),
         refused_credentials=RefusedCredentials(memory),
+        refused_secrets=RefusedSecrets(),
         programs=ProgramCache(memory),
         batch_caps=BatchCaps(memory),
         progress=FleetProgress(memory),
@@ -192,6 +194,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         ),
         asyncio.create_task(
             keep_checkpoints(state.database, state.settings, state.clock), name="audit checkpoints"
+        ),
+        asyncio.create_task(
+            keep_refusals(state.database, state.refused_secrets), name="refused enrollment secrets"
         ),
         asyncio.create_task(
             announce(state),

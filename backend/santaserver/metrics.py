@@ -57,6 +57,12 @@ def render(state: AppState) -> Iterator[str]:
         [({}, len(state.programs.pending))],
     )
     yield from _family(
+        "enrollment_refusals_total",
+        "counter",
+        "Requests of Macs that showed a known enrollment secret and were refused.",
+        [({"reason": reason}, number) for reason, number in state.refused_secrets.counted.items()],
+    )
+    yield from _family(
         "tags_withheld_total",
         "counter",
         "Tags that Macs' reports would change, withheld because of the lock-out guard.",

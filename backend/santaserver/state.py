@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from santaserver.db import Database
     from santaserver.enrollment.admission import EnrollmentCache
     from santaserver.enrollment.refusals import RefusedCredentials
+    from santaserver.enrollment.secret_refusals import RefusedSecrets
     from santaserver.events.catalog import ProgramCache
     from santaserver.events.news import EventNews
     from santaserver.live.bus import Bus
@@ -66,6 +67,7 @@ class AppState:
     scim: ScimAccess
     enrollments: EnrollmentCache
     refused_credentials: RefusedCredentials
+    refused_secrets: RefusedSecrets
     programs: ProgramCache
     batch_caps: BatchCaps
     progress: FleetProgress

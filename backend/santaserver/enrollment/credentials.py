@@ -62,14 +62,19 @@ def joined(kept: Credential, shown: Credential) -> Credential:
 
 def certificate_of(fields: Mapping[str, str]) -> bytes | None:
     """Return the digest of the client certificate that santa-proxy verified (RFC 9440), if there is one."""
+    der = certificate_in(fields)
+    return hashlib.sha256(der).digest() if der else None
+
+
+def certificate_in(fields: Mapping[str, str]) -> bytes | None:
+    """Return that client certificate itself, DER."""
     value = fields.get(CERTIFICATE)
     if value is None:
         return None
     try:
-        der = base64.b64decode(value.strip().strip(":"), validate=True)
+        return base64.b64decode(value.strip().strip(":"), validate=True) or None
     except (binascii.Error, ValueError):
         return None
-    return hashlib.sha256(der).digest() if der else None
 
 
 def shown_as(certificate: bytes | None) -> str | None:

@@ -38,7 +38,8 @@ async def enroll(
     known = await repository.lock_known(connection, machine_id)
     if known is None:
         await admit(connection, terms, serial)
-        await repository.create_machine(connection, machine_id, shown, now)
+        secret = None if terms is None else terms.secret
+        await repository.create_machine(connection, machine_id, shown, secret, now)
         return
     if known.retired_at is None:
         return  # another request was faster
@@ -125,6 +126,13 @@ def described(credential: Credential) -> dict[str, Any]:
 def _actor(shown: Credential) -> Actor:
     name = "machine" if shown.enrollment is None else f"enrollment {shown.enrollment}"
     return Actor(name, kind="enrollment")
+
+
+async def note_secret(connection: Connection, row_id: int, secret: int) -> None:
+    """Store that a machine's preflight showed another secret than the one before, mostly the next of its
+    enrollment.
+    """
+    await repository.set_secret(connection, row_id, secret)
 
 
 async def note_serial(connection: Connection, row_id: int, before: str, serial: str, now: datetime) -> None:

@@ -10,7 +10,7 @@ from santaserver.enrollment.credentials import Credential
 
 
 class SecretRow(Struct, frozen=True):
-    """What an enrollment that is not revoked asks of the Macs that show its secret."""
+    """What an enrollment asks of the Macs that show one of its secrets."""
 
     id: int
     quota: int | None
@@ -18,6 +18,11 @@ class SecretRow(Struct, frozen=True):
     expires_at: datetime | None
     client_certificate: bool
     reenroll_retired: bool
+    certificate_serial: bool
+    revoked_at: datetime | None
+    secret: int
+    valid_until: datetime | None
+    networks: Sequence[str]
 
 
 KNOWN = "select id, retired_at, deleted_at, released_at, enrollment_id, client_certificate from machine"
@@ -40,11 +45,12 @@ class KnownRow(Struct, frozen=True):
 
 
 async def find_by_secret(connection: Connection, hashed: bytes) -> SecretRow | None:
-    """Return the enrollment of a secret unless it is revoked."""
+    """Return the enrollment of a secret, also of one that is no longer accepted."""
     row = await connection.fetchrow(
-        """select id, quota, serial_allowlist, expires_at, client_certificate, reenroll_retired
-           from enrollment
-           where secret_hash = $1 and revoked_at is null""",
+        """select e.id, e.quota, e.serial_allowlist, e.expires_at, e.client_certificate, e.reenroll_retired,
+             e.certificate_serial, e.revoked_at, s.id, s.valid_until, s.networks
+           from enrollment_secret s join enrollment e on e.id = s.enrollment_id
+           where s.secret_hash = $1""",
         hashed,
     )
     return SecretRow(*row) if row else None
@@ -72,16 +78,17 @@ async def lock_known(connection: Connection, machine_id: str) -> KnownRow | None
 
 
 async def create_machine(
-    connection: Connection, machine_id: str, credential: Credential, now: datetime
+    connection: Connection, machine_id: str, credential: Credential, secret: int | None, now: datetime
 ) -> None:
     """Add an unknown machine; another request may have added it first."""
     row_id = await connection.fetchval(
-        """insert into machine (machine_id, enrollment_id, client_certificate, enrolled_at)
-           values ($1, $2, $3, $4) on conflict (machine_id) do nothing returning id""",
+        """insert into machine (machine_id, enrollment_id, client_certificate, enrolled_at, secret_id)
+           values ($1, $2, $3, $4, $5) on conflict (machine_id) do nothing returning id""",
         machine_id,
         credential.enrollment,
         credential.certificate,
         now,
+        secret,
     )
     if row_id is not None:
         await connection.execute("insert into machine_sync (machine_id) values ($1)", row_id)
@@ -92,8 +99,8 @@ async def take_back(connection: Connection, row_id: int, credential: Credential,
     await connection.execute(
         """update machine set enrollment_id = $2, client_certificate = $3,
              enrolled_at = case when deleted_at is null then enrolled_at else $4 end,
-             released_at = null, refused_at = null, refused_enrollment_id = null, retired_at = null,
-             deleted_at = null where id = $1""",
+             released_at = null, refused_at = null, refused_enrollment_id = null, refused_reason = null,
+             refused_address = null, retired_at = null, deleted_at = null where id = $1""",
         row_id,
         credential.enrollment,
         credential.certificate,
@@ -106,11 +113,17 @@ async def set_credential(connection: Connection, row_id: int, credential: Creden
     """Bind a machine; whatever was released or refused is settled by that."""
     await connection.execute(
         """update machine set enrollment_id = $2, client_certificate = $3, released_at = null,
-             refused_at = null, refused_enrollment_id = null where id = $1""",
+             refused_at = null, refused_enrollment_id = null, refused_reason = null,
+             refused_address = null where id = $1""",
         row_id,
         credential.enrollment,
         credential.certificate,
     )
+
+
+async def set_secret(connection: Connection, row_id: int, secret: int) -> None:
+    """Store which secret a machine's preflight showed."""
+    await connection.execute("update machine set secret_id = $2 where id = $1", row_id, secret)
 
 
 async def has_ended(connection: Connection, enrollment: int, now: datetime) -> bool:
@@ -127,7 +140,8 @@ async def has_ended(connection: Connection, enrollment: int, now: datetime) -> b
 async def store_refusal(connection: Connection, row_id: int, enrollment: int | None, now: datetime) -> None:
     """Store that another credential was refused for a machine."""
     await connection.execute(
-        "update machine set refused_at = $3, refused_enrollment_id = $2 where id = $1",
+        """update machine set refused_at = $3, refused_enrollment_id = $2, refused_reason = null,
+             refused_address = null where id = $1""",
         row_id,
         enrollment,
         now,

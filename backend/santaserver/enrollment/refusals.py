@@ -45,11 +45,13 @@ class RefusedCredentials:
 
     def __init__(self, memory: CacheMemory) -> None:
         """Know none."""
-        self._told: LruCache[int, datetime] = LruCache(memory, "refused_credentials", lambda *_: sizes.ENTRY)
+        self._told: LruCache[int | str, datetime] = LruCache(
+            memory, "refused_credentials", lambda *_: sizes.ENTRY
+        )
         self._since: datetime | None = None
         self._count = 0
 
-    def due(self, machine: int, now: datetime) -> bool:
+    def due(self, machine: int | str, now: datetime) -> bool:
         """Tell whether a refusal is to be told now; not when there are too many."""
         last = self._told.get(machine)
         if last is not None and timedelta(0) <= now - last < EVERY:

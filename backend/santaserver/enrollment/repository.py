@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from msgspec.structs import astuple
 
 from santaserver.db import Connection
+from santaserver.enrollment.secret_repository import SecretRow, add_secret, is_known, secrets_of
 
 SELECT = """
-select e.id, e.label, e.secret_hash, e.quota, e.serial_allowlist, e.expires_at, e.client_certificate,
-  e.reenroll_retired,
+select e.id, e.label, e.quota, e.serial_allowlist, e.expires_at, e.client_certificate,
+  e.certificate_serial, e.reenroll_retired,
   e.revoked_at, e.created_at, coalesce(u.username, ''),
   (select count(*) from machine m where m.enrollment_id = e.id and m.retired_at is null),
   array(select t.name from tag t join tag_enrollment x on x.tag_id = t.id
@@ -19,9 +20,9 @@ from enrollment e left join app_user u on u.id = e.created_by
 """
 
 ADD = """
-insert into enrollment (label, secret_hash, quota, serial_allowlist, expires_at, client_certificate,
-  reenroll_retired, created_at, created_by)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+insert into enrollment (label, quota, serial_allowlist, expires_at, client_certificate,
+  certificate_serial, reenroll_retired, created_at, created_by)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id
 """
 
 
@@ -29,11 +30,11 @@ class NewEnrollment(Struct, frozen=True):
     """An enrollment to store; its secret as a hash only."""
 
     label: str
-    secret_hash: bytes
     quota: int | None
     serial_allowlist: Sequence[str] | None
     expires_at: datetime | None
     client_certificate: bool
+    certificate_serial: bool
     reenroll_retired: bool
     created_at: datetime
     created_by: int | None
@@ -45,11 +46,11 @@ class EnrollmentRow(Struct, frozen=True):
 
     id: int
     label: str
-    secret_hash: bytes
     quota: int | None
     serial_allowlist: list[str] | None
     expires_at: datetime | None
     client_certificate: bool
+    certificate_serial: bool
     reenroll_retired: bool
     revoked_at: datetime | None
     created_at: datetime
@@ -57,18 +58,34 @@ class EnrollmentRow(Struct, frozen=True):
     """User name; empty when it was created on the command line."""
     machines: int
     tags: list[str]
+    secrets: list[SecretRow] = []
+    """The newest first."""
+
+    @property
+    def present(self) -> SecretRow:
+        """The secret that profiles contain."""
+        return next(secret for secret in self.secrets if secret.valid_until is None)
+
+    @property
+    def versions(self) -> list[dict[str, object]]:
+        """What can be changed of its secrets, as the audit log has it."""
+        return [secret.plain for secret in self.secrets if secret.recent]
 
 
 async def list_enrollments(connection: Connection, before: int, limit: int) -> Sequence[EnrollmentRow]:
     """Return enrollments, the newest first, before the given id."""
     rows = await connection.fetch(f"{SELECT} where e.id < $1 order by e.id desc limit $2", before, limit)
-    return [EnrollmentRow(*row) for row in rows]
+    secrets = await secrets_of(connection, [row["id"] for row in rows])
+    return [structs.replace(EnrollmentRow(*row), secrets=secrets[row["id"]]) for row in rows]
 
 
 async def find_enrollment(connection: Connection, number: int) -> EnrollmentRow | None:
     """Return one enrollment."""
     row = await connection.fetchrow(f"{SELECT} where e.id = $1", number)
-    return EnrollmentRow(*row) if row else None
+    if row is None:
+        return None
+    secrets = await secrets_of(connection, [number])
+    return structs.replace(EnrollmentRow(*row), secrets=secrets[number])
 
 
 async def lock_enrollment(connection: Connection, number: int) -> None:
@@ -76,17 +93,23 @@ async def lock_enrollment(connection: Connection, number: int) -> None:
     await connection.execute("select from enrollment where id = $1 for update", number)
 
 
-async def add_enrollment(connection: Connection, enrollment: NewEnrollment) -> int:
-    """Store a new enrollment and return its id."""
-    number: int = await connection.fetchval(f"{ADD} returning id", *astuple(enrollment))
+async def add_enrollment(
+    connection: Connection, enrollment: NewEnrollment, secret_hash: bytes, networks: Sequence[str] = ()
+) -> int:
+    """Store a new enrollment with its secret and return its id."""
+    number: int = await connection.fetchval(ADD, *astuple(enrollment))
+    await add_secret(connection, number, secret_hash, networks, enrollment.created_at, enrollment.created_by)
     return number
 
 
-async def add_unless_known(connection: Connection, enrollment: NewEnrollment) -> int | None:
+async def add_unless_known(
+    connection: Connection, enrollment: NewEnrollment, secret_hash: bytes
+) -> int | None:
     """Store a new enrollment and return its id, unless there is one with its secret."""
-    query = f"{ADD} on conflict (secret_hash) do nothing returning id"
-    number: int | None = await connection.fetchval(query, *astuple(enrollment))
-    return number
+    await connection.execute("lock table enrollment_secret in share row exclusive mode")
+    if await is_known(connection, secret_hash):
+        return None
+    return await add_enrollment(connection, enrollment, secret_hash)
 
 
 async def tags_by_name(connection: Connection, names: Sequence[str]) -> dict[str, int]:
@@ -114,15 +137,20 @@ async def set_terms(
     quota: int | None,
     expires_at: datetime | None,
     *,
+    client_certificate: bool,
+    certificate_serial: bool,
     reenroll_retired: bool,
 ) -> None:
     """Replace what can be changed of an enrollment besides its list of serial numbers."""
     await connection.execute(
-        "update enrollment set label = $2, quota = $3, expires_at = $4, reenroll_retired = $5 where id = $1",
+        """update enrollment set label = $2, quota = $3, expires_at = $4, client_certificate = $5,
+             certificate_serial = $6, reenroll_retired = $7 where id = $1""",
         enrollment,
         label,
         quota,
         expires_at,
+        client_certificate,
+        certificate_serial,
         reenroll_retired,
     )
 

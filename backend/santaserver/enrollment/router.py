@@ -6,7 +6,7 @@ from fastapi import Request, Response
 
 from santaserver.authorization import require
 from santaserver.deps import ConnectionDep, CurrentUser, GuardedWorkDep, IfMatchDep, NowDep, StateDep, WorkDep
-from santaserver.enrollment import service
+from santaserver.enrollment import rotation, service
 from santaserver.enrollment.essentials import ESSENTIALS
 from santaserver.enrollment.schemas import (
     Enrollment,
@@ -15,6 +15,8 @@ from santaserver.enrollment.schemas import (
     EnrollmentPatch,
     Essential,
     ProfileRequest,
+    SecretPatch,
+    SecretRotate,
     SerialChange,
     SerialList,
 )
@@ -99,6 +101,67 @@ async def revoke_enrollment(
 ) -> Enrollment:
     """Refuse the secret from now on, also for Macs enrolled with it."""
     return tagged(response, await service.revoke_enrollment(work, enrollment_id, user, now))
+
+
+@router.post(
+    "/{enrollment_id}/secrets",
+    dependencies=[MAY_WRITE],
+    status_code=HTTPStatus.CREATED,
+    responses=CHANGING | responses(Conflict, Unprocessable),
+)
+async def rotate_secret(
+    enrollment_id: RowId,
+    wanted: SecretRotate,
+    expected: IfMatchDep,
+    work: WorkDep,
+    user: CurrentUser,
+    now: NowDep,
+    response: Response,
+) -> EnrollmentCreated:
+    """Give an enrollment another secret, which only this response contains. The present one stays valid until
+    the given time; its Macs move to the new one with the next profile that they get.
+    """
+    created = await rotation.rotate(work, enrollment_id, wanted, expected, user, now)
+    tagged(response, created.enrollment)
+    return created
+
+
+@router.patch(
+    "/{enrollment_id}/secrets/{secret_id}",
+    dependencies=[MAY_WRITE],
+    responses=CHANGING | responses(Conflict, Unprocessable),
+)
+async def change_secret(
+    enrollment_id: RowId,
+    secret_id: RowId,
+    patch: SecretPatch,
+    expected: IfMatchDep,
+    work: WorkDep,
+    user: CurrentUser,
+    now: NowDep,
+    response: Response,
+) -> Enrollment:
+    """Change from where a secret is accepted, and of a previous one until when."""
+    changed = await rotation.change_secret(work, enrollment_id, secret_id, patch, expected, user, now)
+    return tagged(response, changed)
+
+
+@router.delete(
+    "/{enrollment_id}/secrets/{secret_id}",
+    dependencies=[MAY_WRITE],
+    responses=CHANGING | responses(Conflict),
+)
+async def end_secret(
+    enrollment_id: RowId,
+    secret_id: RowId,
+    expected: IfMatchDep,
+    work: WorkDep,
+    user: CurrentUser,
+    now: NowDep,
+    response: Response,
+) -> Enrollment:
+    """End a previous secret now: Macs that still show it are refused within seconds."""
+    return tagged(response, await rotation.end_secret(work, enrollment_id, secret_id, expected, user, now))
 
 
 @router.get("/{enrollment_id}/serials", dependencies=[MAY_READ], responses=responses(NotFound))

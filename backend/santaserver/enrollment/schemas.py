@@ -4,8 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
+from santaserver.enrollment.secret_refusals import RefusalReason
 from santaserver.inputs import Input, Line, Time, unchanged
 from santaserver.policy.targets import RuleType
+from santaserver.tokens.schemas import NetworkText
 
 MAX_SERIALS = 5_000
 
@@ -23,8 +25,22 @@ ReenrollRetired = Annotated[
 ]
 
 
-class EnrollmentCreate(Input):
-    """A new enrollment."""
+ClientCertificate = Annotated[bool, Field(description="Whether a Mac has to show a client certificate too")]
+CertificateSerial = Annotated[
+    bool,
+    Field(
+        description="Whether the subject of that certificate has to contain the Mac's serial number; "
+        "needs `client_certificate`"
+    ),
+]
+Networks = Annotated[
+    list[NetworkText],
+    Field(max_length=50, description="Addresses and networks (CIDR) that may use the secret; empty: any"),
+]
+
+
+class EnrollmentTerms(Input):
+    """What an enrollment asks of Macs."""
 
     label: Label
     quota: Quota = None
@@ -32,11 +48,18 @@ class EnrollmentCreate(Input):
         None, max_length=MAX_SERIALS, description="Serial numbers that may use it; null: any"
     )
     expires_at: ExpiresAt = None
-    client_certificate: bool = Field(False, description="Whether a Mac has to show a client certificate too")
+    client_certificate: ClientCertificate = False
+    certificate_serial: CertificateSerial = False
     reenroll_retired: ReenrollRetired = False
     tags: list[Annotated[Line, Field(min_length=1, max_length=100)]] = Field(
         [], max_length=50, description="Names of tags whose members its Macs become"
     )
+
+
+class EnrollmentCreate(EnrollmentTerms):
+    """A new enrollment."""
+
+    networks: Networks = Field([])
 
 
 class EnrollmentPatch(Input):
@@ -45,7 +68,51 @@ class EnrollmentPatch(Input):
     label: Label = Field(default_factory=unchanged)
     quota: Quota = Field(default_factory=unchanged)
     expires_at: ExpiresAt = Field(default_factory=unchanged)
+    client_certificate: ClientCertificate = Field(default_factory=unchanged)
+    certificate_serial: CertificateSerial = Field(default_factory=unchanged)
     reenroll_retired: ReenrollRetired = Field(default_factory=unchanged)
+
+
+class SecretRotate(Input):
+    """Another secret for an enrollment."""
+
+    previous_valid_until: Time | None = Field(
+        None, description="How long the present secret still works, at most 180 days; null: it ends at once"
+    )
+    networks: Networks | None = Field(
+        None, description="Addresses and networks (CIDR) that may use the new one; null: those of the present"
+    )
+
+
+class SecretPatch(Input):
+    """What to change of a secret; what is left out stays."""
+
+    networks: Networks = Field(default_factory=unchanged)
+    valid_until: Time | None = Field(
+        default_factory=unchanged, description="Of a previous secret: how long it still works"
+    )
+
+
+class RefusedRequests(BaseModel):
+    """Requests with a secret that were refused."""
+
+    count: int
+    last_at: AwareDatetime
+    last_reason: RefusalReason
+    last_address: str
+
+
+class EnrollmentSecret(BaseModel):
+    """A secret of an enrollment; the secret itself is not kept."""
+
+    id: int
+    current: bool = Field(description="Whether it is the present one, which profiles contain")
+    created_at: AwareDatetime
+    created_by: str = Field(description="User name; empty when created on the command line")
+    valid_until: AwareDatetime | None = Field(description="null for the present one")
+    networks: list[str] = Field(description="Addresses and networks (CIDR) that may use it; empty: any")
+    machines: int = Field(description="Macs that showed it at their last preflight")
+    refused: RefusedRequests | None
 
 
 class SerialChange(Input):
@@ -62,8 +129,8 @@ class SerialList(BaseModel):
     etag: str = Field(description="Of the enrollment, for `If-Match`")
 
 
-class Enrollment(EnrollmentCreate):
-    """An enrollment; its secret is not kept."""
+class Enrollment(EnrollmentTerms):
+    """An enrollment."""
 
     label: str
     serial_allowlist: list[str] | None
@@ -75,6 +142,9 @@ class Enrollment(EnrollmentCreate):
     created_at: AwareDatetime
     created_by: str = Field(description="User name; empty when created on the command line")
     revoked_at: AwareDatetime | None
+    secrets: list[EnrollmentSecret] = Field(
+        description="The newest first: the present one and the previous ones, at least those Macs still show"
+    )
     etag: str = Field(description="For `If-Match`; names its own fields, not its tags and Macs")
 
 

@@ -22,12 +22,15 @@ from santaserver.enrollment.schemas import (
     EnrollmentCreate,
     EnrollmentCreated,
     EnrollmentPatch,
+    EnrollmentSecret,
     ProfileRequest,
+    RefusedRequests,
     SerialChange,
     SerialList,
     State,
     StaticRule,
 )
+from santaserver.enrollment.secret_repository import SecretRow
 from santaserver.enrollment.secrets import hash_secret, new_secret
 from santaserver.errors import Conflict, NotFound, Unprocessable, wrong_field
 from santaserver.inputs import MAX_ROW_ID
@@ -44,9 +47,19 @@ from santaserver.stale import Version, check
 from santaserver.unit_of_work import UnitOfWork
 
 _enrollment = item_of(Enrollment)
-PLAIN = [name for name in Enrollment.model_fields if name not in {"state", "etag"}]
-STATE = ("label", "quota", "serials", "expires_at", "client_certificate", "reenroll_retired", "revoked_at")
-"""What can be changed of an enrollment, by the names of the audit log."""
+PLAIN = [name for name in Enrollment.model_fields if name not in {"state", "etag", "secrets"}]
+STATE = {
+    "label": "label",
+    "quota": "quota",
+    "serials": "serial_allowlist",
+    "expires_at": "expires_at",
+    "client_certificate": "client_certificate",
+    "certificate_serial": "certificate_serial",
+    "reenroll_retired": "reenroll_retired",
+    "revoked_at": "revoked_at",
+    "secrets": "versions",
+}
+"""What can be changed of an enrollment, by the names of the audit log, and where its row has it."""
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -60,7 +73,7 @@ async def list_enrollments(connection: Connection, cursor: str | None, limit: in
 
 async def get_enrollment(connection: Connection, number: int, now: datetime) -> Enrollment:
     """Return one enrollment."""
-    return _show(await _find(connection, number), now)
+    return show(await find(connection, number), now)
 
 
 async def create_enrollment(
@@ -69,35 +82,44 @@ async def create_enrollment(
     """Store an enrollment; its secret is in the response only."""
     label = _stored("label", wanted.label)
     _check_expiry(wanted.expires_at, now)
+    _check_certificates(wanted.client_certificate, wanted.certificate_serial)
     listed = wanted.serial_allowlist
     serials = sorted({_stored("serial_allowlist", serial).upper() for serial in listed}) if listed else None
     secret = new_secret()
     enrollment = NewEnrollment(
         label=label,
-        secret_hash=hash_secret(secret),
         quota=wanted.quota,
         serial_allowlist=serials,
         expires_at=wanted.expires_at,
         client_certificate=wanted.client_certificate,
+        certificate_serial=wanted.certificate_serial,
         reenroll_retired=wanted.reenroll_retired,
         created_at=now,
         created_by=user.id,
     )
-    number = await _add(work, enrollment, wanted.tags, user.actor)
-    row = await _find(work.connection, number)
-    shown = _show(row, now)
-    after = shown.model_dump(mode="json", exclude={"machines", "state", "etag"})
+    kept = hash_secret(secret), wanted.networks
+    number = await _add(work, enrollment, kept, wanted.tags, user.actor)
+    row = await find(work.connection, number)
+    shown = show(row, now)
+    after = shown.model_dump(mode="json", exclude={"machines", "state", "etag", "secrets"})
+    after["secrets"] = row.versions
     work.audit(user.actor, now, "enrollment_created", _target(row), None, after)
     return EnrollmentCreated(enrollment=shown, secret=secret)
 
 
-async def _add(work: UnitOfWork, enrollment: NewEnrollment, tags: list[str], actor: Actor) -> int:
+async def _add(
+    work: UnitOfWork,
+    enrollment: NewEnrollment,
+    secret: tuple[bytes, list[str]],
+    tags: list[str],
+    actor: Actor,
+) -> int:
     if not tags:
-        return await repository.add_enrollment(work.connection, enrollment)
+        return await repository.add_enrollment(work.connection, enrollment, *secret)
     async with policy_change(work, actor, enrollment.created_at, "enrollment") as change:
         ids = await _tags(work.connection, tags)
         await _guard(change, ids)
-        number = await repository.add_enrollment(work.connection, enrollment)
+        number = await repository.add_enrollment(work.connection, enrollment, *secret)
         await repository.add_tags(work.connection, number, ids)
         await tag_log.store_versions(change, ids)
         change.layers_changed()
@@ -120,34 +142,39 @@ async def change_enrollment(
     work: UnitOfWork, number: int, patch: EnrollmentPatch, expected: IfMatch, user: User, now: datetime
 ) -> Enrollment:
     """Change what is given of an enrollment; without a difference nothing is written."""
-    row = await _lock(work.connection, number)
-    await check(work.connection, expected, _version(row, now))
-    if row.revoked_at is not None:
-        raise Conflict("The enrollment was revoked, which is final; create another one")
+    row = await lock_version(work.connection, number, expected, now)
     given = {name: getattr(patch, name) for name in patch.model_fields_set}
     if "label" in given:
         given["label"] = _stored("label", given["label"])
     wanted = {name: value for name, value in given.items() if value != getattr(row, name)}
     if not wanted:
-        return _show(row, now)
+        return show(row, now)
     _check_expiry(wanted.get("expires_at"), now)
     after = structs.replace(row, **wanted)
+    _check_certificates(after.client_certificate, after.certificate_serial)
     await repository.set_terms(
         work.connection,
         row.id,
         after.label,
         after.quota,
         after.expires_at,
+        client_certificate=after.client_certificate,
+        certificate_serial=after.certificate_serial,
         reenroll_retired=after.reenroll_retired,
     )
     shown = _plain(row, wanted), _plain(after, wanted)
     work.audit(user.actor, now, "enrollment_changed", _target(row), *shown)
-    return _show(after, now)
+    return show(after, now)
 
 
 def _check_expiry(at: datetime | None, now: datetime) -> None:
     if at is not None and at <= now:
         raise wrong_field("expires_at", "The enrollment would have expired already: choose a later time")
+
+
+def _check_certificates(required: bool, serial: bool) -> None:
+    if serial and not required:
+        raise wrong_field("certificate_serial", "It needs a client certificate: set client_certificate too")
 
 
 def _plain(row: EnrollmentRow, names: Collection[str]) -> dict[str, Any]:
@@ -164,12 +191,12 @@ async def revoke_enrollment(work: UnitOfWork, number: int, user: User, now: date
         before, after = {"label": row.label}, {"label": row.label, "revoked_at": stamp(now)}
         work.audit(user.actor, now, "enrollment_revoked", _target(row), before, after)
         row = structs.replace(row, revoked_at=now)
-    return _show(row, now)
+    return show(row, now)
 
 
 async def list_serials(connection: Connection, number: int) -> SerialList:
     """Return which serial numbers may use an enrollment."""
-    return _serials(await _find(connection, number))
+    return _serials(await find(connection, number))
 
 
 async def change_serials(
@@ -220,9 +247,8 @@ async def make_profile(
     work: UnitOfWork, number: int, wanted: ProfileRequest, server: str, user: User, now: datetime
 ) -> bytes:
     """Return the configuration profile of an enrollment; `server` is where Macs find this one."""
-    row = await _find(work.connection, number)
-    if not hmac.compare_digest(hash_secret(wanted.secret), row.secret_hash):
-        raise wrong_field("secret", "This is not the secret of this enrollment")
+    row = await find(work.connection, number)
+    _check_secret(row, hash_secret(wanted.secret))
     address = urlsplit(server)
     if address.scheme != "https" and address.hostname not in LOOPBACK:
         raise Unprocessable(
@@ -239,6 +265,15 @@ async def make_profile(
     return profiles.profile(server, (row.id, row.label), wanted.secret, wanted.secret_in, rules)
 
 
+def _check_secret(row: EnrollmentRow, hashed: bytes) -> None:
+    """Raise a problem unless this is the hash of the present secret."""
+    if hmac.compare_digest(hashed, row.present.secret_hash):
+        return
+    if any(hmac.compare_digest(hashed, one.secret_hash) for one in row.secrets):
+        raise wrong_field("secret", "This secret was replaced: enter the present one of this enrollment")
+    raise wrong_field("secret", "This is not the secret of this enrollment")
+
+
 def state_of(row: EnrollmentRow, now: datetime) -> State:
     """Return the state for new Macs: usable, or the reason why not."""
     if row.revoked_at is not None:
@@ -249,11 +284,46 @@ def state_of(row: EnrollmentRow, now: datetime) -> State:
 
 
 def _item(row: EnrollmentRow, now: datetime) -> Struct:
-    return _enrollment(**_fields(row), state=state_of(row, now), etag=etag_of(row))
+    return _enrollment(
+        **_fields(row),
+        state=state_of(row, now),
+        etag=etag_of(row),
+        secrets=[secret.model_dump() for secret in _secrets(row)],
+    )
 
 
-def _show(row: EnrollmentRow, now: datetime) -> Enrollment:
-    return Enrollment(**_fields(row), state=state_of(row, now), etag=etag_of(row))
+def show(row: EnrollmentRow, now: datetime) -> Enrollment:
+    """Return an enrollment as the interface shows it."""
+    return Enrollment(**_fields(row), state=state_of(row, now), etag=etag_of(row), secrets=_secrets(row))
+
+
+def _secrets(row: EnrollmentRow) -> list[EnrollmentSecret]:
+    return [
+        EnrollmentSecret(
+            id=secret.id,
+            current=secret.valid_until is None,
+            created_at=secret.created_at,
+            created_by=secret.created_by,
+            valid_until=secret.valid_until,
+            networks=secret.networks,
+            machines=secret.machines,
+            refused=_refused(secret),
+        )
+        for secret in row.secrets
+    ]
+
+
+def _refused(secret: SecretRow) -> RefusedRequests | None:
+    if secret.refused_at is None:
+        return None
+    return RefusedRequests.model_validate(
+        {
+            "count": secret.refused,
+            "last_at": secret.refused_at,
+            "last_reason": secret.refused_reason,
+            "last_address": secret.refused_address,
+        }
+    )
 
 
 def etag_of(row: EnrollmentRow) -> str:
@@ -262,11 +332,11 @@ def etag_of(row: EnrollmentRow) -> str:
 
 
 def _state(row: EnrollmentRow) -> dict[str, Any]:
-    return {name: getattr(row, "serial_allowlist" if name == "serials" else name) for name in STATE}
+    return {name: getattr(row, place) for name, place in STATE.items()}
 
 
 def _version(row: EnrollmentRow, now: datetime) -> Version:
-    return Version("enrollment", row.id, _state(row), _show(row, now))
+    return Version("enrollment", row.id, _state(row), show(row, now))
 
 
 def _serials(row: EnrollmentRow) -> SerialList:
@@ -285,17 +355,29 @@ async def _tags(connection: Connection, names: list[str]) -> list[int]:
     return list(known.values())
 
 
-async def _find(connection: Connection, number: int) -> EnrollmentRow:
+async def find(connection: Connection, number: int) -> EnrollmentRow:
+    """Return an enrollment; it has to be there."""
     found = await repository.find_enrollment(connection, number)
     if found is None:
         raise NotFound("There is no such enrollment")
     return found
 
 
+async def lock_version(
+    connection: Connection, number: int, expected: IfMatch, now: datetime
+) -> EnrollmentRow:
+    """Return the expected version of an enrollment that is not revoked, locked."""
+    row = await _lock(connection, number)
+    await check(connection, expected, _version(row, now))
+    if row.revoked_at is not None:
+        raise Conflict("The enrollment was revoked, which is final; create another one")
+    return row
+
+
 async def _lock(connection: Connection, number: int) -> EnrollmentRow:
     """Return an enrollment that nobody else changes until the end of the transaction."""
     await repository.lock_enrollment(connection, number)
-    return await _find(connection, number)
+    return await find(connection, number)
 
 
 def _essential(key: str) -> StaticRule:

@@ -24,6 +24,8 @@ class Hello(BaseModel):
 
 MachineChange = Literal[
     "enrolled",
+    "first_sync",
+    "secret_changed",
     "clean_sync_ordered",
     "monitor_mode_started",
     "monitor_mode_ended",
@@ -38,13 +40,16 @@ MachineChange = Literal[
 
 
 class MachineChanged(BaseModel):
-    """A machine was enrolled, got an order, or was given a tag manually or lost one."""
+    """A machine was enrolled, finished its first sync, came with another secret, got an order, or was given
+    a tag manually or lost one.
+    """
 
     type: Literal["machine"] = "machine"
     at: datetime
     machine_id: str
     hostname: str
     change: MachineChange
+    enrollment: int | None = Field(None, description="Of what its syncs told: the enrollment it belongs to")
 
 
 class SyncProgress(BaseModel):

@@ -21,6 +21,7 @@ from santaserver.machines.schemas import (
     MachineCredential,
     MachineDetail,
     Notice,
+    PreviousSecret,
     SeenSerial,
     UndeliveredRule,
     UndeliveredRules,
@@ -87,6 +88,9 @@ async def _credential(connection: Connection, row: MachineRow) -> MachineCredent
     return MachineCredential(
         enrollment=bound,
         certificate=shown_as(row.certificate),
+        previous_secret=None
+        if row.secret is None or row.secret_valid_until is None
+        else PreviousSecret(id=row.secret, valid_until=row.secret_valid_until),
         refused_enrollment=row.refused_enrollment,
         history=steps,
     )
@@ -110,7 +114,9 @@ def _notices(
     if row.retired_at is not None:
         found.append(notices.retired(tried_at=row.refused_at))
     elif row.refused_at is not None:
-        found.append(notices.credential_refused(row.refused_at, row.refused_enrollment))
+        found.append(_refused(row, row.refused_at))
+    if row.retired_at is None and row.secret_valid_until is not None and row.secret_valid_until > now:
+        found.append(notices.previous_secret(row.enrollment_label or "", row.secret_valid_until))
     if row.released_at is not None:
         found.append(notices.credential_released())
     conflict = row.identity_conflict_at
@@ -128,6 +134,12 @@ def _notices(
         if settings:
             found.append(notices.settings_undelivered(client, settings))
     return found
+
+
+def _refused(row: MachineRow, at: datetime) -> Notice:
+    if row.refused_reason is None:
+        return notices.credential_refused(at, row.refused_enrollment)
+    return notices.secret_refused(at, row.refused_reason, row.refused_enrollment, row.refused_address or "")
 
 
 async def _rules(

@@ -79,7 +79,8 @@ async def retire(change: Change, ids: Sequence[int]) -> bool:
     connection, now = change.connection, change.now
     await connection.execute(
         """update machine set retired_at = $2, released_at = null, refused_at = null,
-             refused_enrollment_id = null where id = any($1)""",
+             refused_enrollment_id = null, refused_reason = null, refused_address = null
+           where id = any($1)""",
         ids,
         now,
     )

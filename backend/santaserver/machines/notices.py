@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from santaserver.enrollment.secret_refusals import RefusalReason
 from santaserver.machines.schemas import (
     Client,
     CountsDifference,
@@ -38,6 +39,61 @@ def credential_refused(at: datetime, label: str | None) -> Notice:
         text=f"Someone used this machine id with {shown} at {_time(at)} and was refused.",
         advice="If the Mac got a new profile or a new client certificate, release it: its next sync may then "
         "bring another one. If not, find out who uses its id; the server's log names the request.",
+    )
+
+
+SECRET_REFUSED: dict[RefusalReason, tuple[str, str]] = {
+    "replaced": (
+        "it still has a previous secret of the enrollment {label}, which has ended",
+        "Deploy the profile with the present secret to it; its next sync then needs nothing else.",
+    ),
+    "expired": (
+        "its enrollment {label} has expired",
+        "Give the enrollment a later end, or deploy a profile of another enrollment to the Mac.",
+    ),
+    "revoked": (
+        "its enrollment {label} was revoked",
+        "Deploy a profile of another enrollment to it; its next sync then moves it.",
+    ),
+    "network": (
+        "it came from {address}, from where the secret of the enrollment {label} is not accepted",
+        "If the Mac may sync from there, add the network to the secret; if not, find out who uses its id.",
+    ),
+    "certificate": (
+        "it showed no client certificate, which the enrollment {label} requires",
+        "Check that the Mac has its certificate, and that the profile names it.",
+    ),
+    "certificate_serial": (
+        "its client certificate does not contain its serial number, as the enrollment {label} requires",
+        "Issue a certificate for this Mac whose subject contains its serial number.",
+    ),
+    "serial": (
+        "the enrollment {label} does not list its serial number",
+        "Add the serial number to the enrollment, or deploy a profile of another one to the Mac.",
+    ),
+    "quota": (
+        "the machine limit of the enrollment {label} is reached",
+        "Raise the limit, or retire Macs that are no longer used.",
+    ),
+}
+
+
+def secret_refused(at: datetime, reason: RefusalReason, label: str | None, address: str) -> Notice:
+    """The secret that it came with is not accepted."""
+    text, advice = SECRET_REFUSED[reason]
+    told = text.format(label=repr(label or ""), address=address)
+    return Notice(
+        kind="secret_refused", text=f"This machine was refused at {_time(at)}: {told}.", advice=advice
+    )
+
+
+def previous_secret(label: str, until: datetime) -> Notice:
+    """It has to get a new profile in time."""
+    return Notice(
+        kind="previous_secret",
+        text=f"This machine still uses a previous secret of the enrollment {label!r}. From {_time(until)} on "
+        "it will be refused.",
+        advice="Deploy the profile with the present secret to it in time.",
     )
 
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from santaserver.db import Connection
+from santaserver.enrollment.secret_refusals import RefusalReason
 from santaserver.machines.sync_state import SYNC_STATE
 from santaserver.paging import like_pattern
 from santaserver.reads import Row
@@ -16,7 +17,9 @@ REFUSAL_SHOWN = timedelta(days=7)
 
 REFUSED_AT = f"""case
   when m.refused_at > $1::timestamptz - interval '{REFUSAL_SHOWN.total_seconds():.0f} seconds'
+    and (m.refused_reason is null or y.last_preflight_at is null or m.refused_at > y.last_preflight_at)
   then m.refused_at end"""
+"""When machine `m` was last refused; what was wrong with its secret only until it syncs again."""
 
 LISTED = f"""
 select m.machine_id, m.serial, m.hostname, m.model, m.os_version, m.os_build, m.santa_version,
@@ -95,6 +98,11 @@ class MachineRow(Struct, frozen=True):
     released_at: datetime | None
     refused_at: datetime | None
     retired_at: datetime | None
+    refused_reason: RefusalReason | None
+    refused_address: str | None
+    secret: int | None
+    secret_valid_until: datetime | None
+    """Of a previous secret."""
 
 
 FIND = f"""
@@ -103,9 +111,11 @@ select m.id, m.machine_id, m.serial, m.santa_version, m.identity_conflict_at, m.
   y.acked_signature, y.acked_seq, y.monitor_until, y.last_preflight_at, y.drift_since,
   coalesce(y.drift_cleans, 0), y.last_drift_clean_at, y.expected_counts, m.enrollment_id, e.label,
   coalesce(e.revoked_at is not null or e.expires_at <= $1::timestamptz, false), m.client_certificate,
-  r.label, m.released_at, {REFUSED_AT}, m.retired_at
+  r.label, m.released_at, {REFUSED_AT}, m.retired_at, m.refused_reason, m.refused_address,
+  s.id, s.valid_until
 from machine m left join machine_sync y on y.machine_id = m.id
 left join enrollment e on e.id = m.enrollment_id left join enrollment r on r.id = m.refused_enrollment_id
+left join enrollment_secret s on s.id = m.secret_id and s.enrollment_id = m.enrollment_id
 where m.machine_id = $2 and m.deleted_at is null and {machine_in("m.id", "$3")}
 """  # noqa: S608 - constants
 
@@ -137,11 +147,15 @@ async def list_machines(
     text: str,
     *,
     retired: bool = False,
+    secret: int | None = None,
 ) -> Sequence[Row]:
     """Return machines by host name, after the given (host name, row id)."""
     values: list[object] = [now, limit]
     where, more = filter_condition(scope, text, retired=retired, first=3)
     values += more
+    if secret is not None:
+        values.append(secret)
+        where += f" and m.secret_id = ${len(values)}"
     if after is not None:
         values += after
         where += f" and (m.hostname, m.id) > (${len(values) - 1}, ${len(values)})"

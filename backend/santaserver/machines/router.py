@@ -20,7 +20,7 @@ from santaserver.errors import (
     Unprocessable,
     responses,
 )
-from santaserver.inputs import MAX_ROW_ID, Time
+from santaserver.inputs import MAX_ROW_ID, RowId, Time
 from santaserver.machine_path import MachinePath
 from santaserver.machines import fleet, service
 from santaserver.machines.policy_at import PolicyQuery, policy_at
@@ -44,6 +44,10 @@ from santaserver.state import AppState
 from santaserver.unit_of_work import UnitOfWork
 
 RetiredParam = Annotated[bool, Query(description="Retired machines instead of the others")]
+SecretParam = Annotated[
+    RowId | None,
+    Query(description="Id of an enrollment secret: only machines that showed it at their last preflight"),
+]
 
 router = AreaRouter(prefix="/machines", tags=["machines"], responses=responses(Unauthorized, Forbidden))
 
@@ -60,9 +64,12 @@ async def list_machines(
     limit: LimitParam = DEFAULT_LIMIT,
     q: SearchParam = "",
     retired: RetiredParam = False,
+    secret: SecretParam = None,
 ) -> Response:
     """List machines by host name."""
-    found = await service.list_machines(connection, scope, now, cursor, limit, q, retired=retired)
+    found = await service.list_machines(
+        connection, scope, now, cursor, limit, q, retired=retired, secret=secret
+    )
     return json_response(found)
 
 

@@ -65,7 +65,8 @@ class Machine(BaseModel):
         description="Since when its next preflight may bring another enrollment's secret or certificate"
     )
     refused_at: datetime | None = Field(
-        description="When another credential was refused for it in the last 7 days"
+        description="When a request with its id was last refused, in the last 7 days: it showed another "
+        "credential, or since its last sync a secret that is not accepted"
     )
     rule_counts: RuleCounts
     last_sync: LastSync | None
@@ -163,11 +164,21 @@ class CredentialStep(BaseModel):
     after: dict[str, Any] | None
 
 
+class PreviousSecret(BaseModel):
+    """A secret that was replaced."""
+
+    id: int
+    valid_until: datetime
+
+
 class MachineCredential(BaseModel):
     """What a machine has to show at each stage of a sync."""
 
     enrollment: BoundEnrollment | None = Field(description="null: none until it shows a secret")
     certificate: str | None = Field(description="SHA-256 of its client certificate; null: it showed none")
+    previous_secret: PreviousSecret | None = Field(
+        description="It still shows this previous secret of its enrollment; null: the present one, or none"
+    )
     refused_enrollment: str | None = Field(description="Label of the enrollment that was refused last")
     history: list[CredentialStep] = Field(description="The newest first, 20 at most")
 
@@ -179,6 +190,8 @@ class Notice(BaseModel):
         "retired",
         "credential_refused",
         "credential_released",
+        "secret_refused",
+        "previous_secret",
         "identity_conflict",
         "counts_differ",
         "tags_withheld",

@@ -40,11 +40,14 @@ async def list_machines(
     text: str,
     *,
     retired: bool,
+    secret: int | None = None,
 ) -> ItemPage:
     """Return a page of machines by host name."""
     key = decode_cursor(cursor, (str, int))
     after = (str(key[0]), int(key[1])) if key else None
-    rows = await repository.list_machines(connection, scope, now, after, limit + 1, text, retired=retired)
+    rows = await repository.list_machines(
+        connection, scope, now, after, limit + 1, text, retired=retired, secret=secret
+    )
     return page_of(rows, limit, machine_of, lambda row: (row["hostname"], row["row_id"]))
 
 

@@ -60,6 +60,7 @@ def _settled(context: SyncContext, machine: MachineSnapshot, request: PreflightR
     return (
         _idle(machine)
         and compare(machine.credential, context.shown) is Fit.SAME
+        and context.secret in {None, machine.secret}
         and (not request.serial_number or repository.clip(request.serial_number) == machine.serial)
         and (due is None or due > context.now)
     )

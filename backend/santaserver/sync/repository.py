@@ -39,9 +39,13 @@ class MachineSnapshot(Struct, frozen=True):
     client_mode: str
     santa_version: str
     credential: Credential
+    secret: int | None
+    """The enrollment secret that its last preflight showed."""
     released: bool
     """Whether its next preflight may bring another credential."""
     seen_before: bool
+    synced_before: bool
+    """Whether it finished a sync."""
     known: Known
     signature: int | None
     """Its layers and release as they were when `membership_fingerprint` was made."""
@@ -54,7 +58,7 @@ class MachineSnapshot(Struct, frozen=True):
 
 MACHINE = """
   select m.id, m.machine_id, m.serial, m.hostname, m.client_mode, m.santa_version, m.enrollment_id,
-    m.client_certificate, m.released_at,
+    m.client_certificate, m.released_at, m.secret_id,
     y.acked_signature, y.acked_seq, y.acked_hash, y.possible_signatures, y.possible_seqs,
     y.pending_session, y.pending_signature, y.pending_seq, y.pending_kind, y.pending_hash,
     y.pending_served, y.pending_sent, y.recent_counts, y.queued_clean, y.drift_cleans,
@@ -98,8 +102,10 @@ def _machine(row: Any, version: int | None) -> MachineSnapshot:  # noqa: ANN401 
         client_mode=row["client_mode"],
         santa_version=row["santa_version"],
         credential=Credential(row["enrollment_id"], row["client_certificate"]),
+        secret=row["secret_id"],
         released=row["released_at"] is not None,
         seen_before=row["last_preflight_at"] is not None,
+        synced_before=row["last_postflight_at"] is not None,
         known=known,
         signature=row["signature"],
         membership_fingerprint=row["membership_fingerprint"],

@@ -26,8 +26,9 @@ from santaserver.bodies import Reservation, received
 from santaserver.db import Connection
 from santaserver.enrollment import admission, identity, refusals
 from santaserver.enrollment.admission import EnrollmentTerms, Proof
-from santaserver.enrollment.credentials import Credential, certificate_of
+from santaserver.enrollment.credentials import Credential, certificate_in, certificate_of
 from santaserver.enrollment.refusals import CredentialRefused
+from santaserver.enrollment.secret_refusals import SecretRefused
 from santaserver.enrollment.secrets import shown_secret
 from santaserver.errors import BadRequest, NotFound, TooLarge
 from santaserver.events.ingest import Intake, event_upload
@@ -125,11 +126,16 @@ class Call(Struct, frozen=True):
 
     def proof(self) -> Proof:
         """Return the Mac's credentials."""
-        return Proof(shown_secret(self.fields, self.secret), certificate_of(self.fields))
+        return Proof(shown_secret(self.fields, self.secret), certificate_of(self.fields), self.address)
+
+    @property
+    def address(self) -> str:
+        """The client address, which only santa-proxy can set; empty without it."""
+        return self.fields.get("x-real-ip", "")
 
     def info(self) -> RequestInfo:
         """Return what the audit log says about the request."""
-        return RequestInfo(self.fields.get("x-request-id", ""), self.fields.get("x-real-ip", ""))
+        return RequestInfo(self.fields.get("x-request-id", ""), self.address)
 
 
 async def serve_call(scope: Scope, receive: Receive, send: Send) -> None:
@@ -140,7 +146,11 @@ async def serve_call(scope: Scope, receive: Receive, send: Send) -> None:
     if call.stage == "xsrf":
         body, fields = b"", _token(call)
     else:
-        body, fields = await _run(call, receive)
+        try:
+            body, fields = await _run(call, receive)
+        except SecretRefused as refused:
+            _count(call, refused)
+            raise
     await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": fields})
     await send({"type": "http.response.body", "body": body})
 
@@ -242,6 +252,7 @@ async def _sync(call: Call, shown: Shown, content: Content) -> Page | bytes:
     message = content.message(way.message)
     if isinstance(message, PreflightRequest):
         admission.check_serial(shown.terms, message.serial_number)
+        admission.check_certificate(shown.terms, certificate_in(call.fields), message.serial_number)
     async with state.database.connection(state.bus.publish) as (connection, outbox):
         work = UnitOfWork(connection, outbox=outbox)
         stage = SyncContext(
@@ -286,11 +297,27 @@ async def _metrics(call: Call, shown: Shown, content: Content) -> None:
 async def _enroll(call: Call, shown: Shown, now: datetime) -> None:
     """Enroll a Mac that uploads events before its first sync; refuse one that shows another's credential."""
     state, machine_id = call.state, call.machine_id
+    admission.check_certificate(shown.terms, certificate_in(call.fields), "")
     async with state.database.transaction(state.bus.publish) as (connection, outbox):
         work = UnitOfWork(connection, call.info(), outbox)
         await identity.enroll(work, machine_id, shown.terms, shown.credential, "", now)
         await identity.check_known(connection, machine_id, shown.credential)
         await work.finish()
+
+
+def _count(call: Call, refused: SecretRefused) -> None:
+    """Count a refused secret; log it, but not for each request of a Mac."""
+    state, now, address = call.state, call.state.clock(), call.address or "an unknown address"
+    state.refused_secrets.count(refused, call.machine_id, address, now)
+    if state.refused_credentials.due(call.machine_id, now):
+        log.warning(
+            "refused %s of %s from %s, which came with a secret of enrollment %d. %s",
+            call.stage,
+            call.machine_id,
+            address,
+            refused.enrollment,
+            refused.detail,
+        )
 
 
 async def _tell(call: Call, refused: CredentialRefused, shown: Shown) -> None:

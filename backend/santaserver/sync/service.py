@@ -17,7 +17,7 @@ from santaserver.enrollment import identity
 from santaserver.enrollment.admission import EnrollmentTerms
 from santaserver.enrollment.credentials import Credential
 from santaserver.errors import Conflict, NotFound, Problem
-from santaserver.live.messages import MachineChanged, sync_progress
+from santaserver.live.messages import MachineChange, MachineChanged, sync_progress
 from santaserver.outbox import message
 from santaserver.policy import rule_sets, schedule
 from santaserver.policy.capabilities import REMOVE
@@ -67,6 +67,11 @@ class SyncContext:
     def shown(self) -> Credential:
         """The credential that the request shows."""
         return Credential(self.enrollment.id if self.enrollment else None, self.certificate)
+
+    @property
+    def secret(self) -> int | None:
+        """Which of the enrollment's secrets the request shows."""
+        return self.enrollment.secret if self.enrollment else None
 
 
 async def preflight(context: SyncContext, machine_id: str, request: PreflightRequest) -> bytes:
@@ -298,6 +303,9 @@ async def _identified(context: SyncContext, machine: MachineSnapshot, serial: st
         context.now,
         released=machine.released,
     )
+    if context.secret not in {None, machine.secret}:
+        await identity.note_secret(context.connection, machine.id, context.secret)
+        _tell_changed(context, machine, "secret_changed", credential.enrollment)
     await identity.note_serial(context.connection, machine.id, machine.serial, serial, context.now)
     return structs.replace(machine, credential=credential)
 
@@ -390,8 +398,8 @@ def _tell_preflight(
 ) -> None:
     now, kind, hostname = context.now, new.plan.kind, repository.clip(request.hostname)
     if not machine.seen_before:
-        news = MachineChanged(at=now, machine_id=machine.machine_id, hostname=hostname, change="enrolled")
-        context.work.outbox.add(message(news))
+        named = structs.replace(machine, hostname=hostname)
+        _tell_changed(context, named, "enrolled", machine.credential.enrollment)
     changed = (
         not machine.seen_before
         or kind is not Kind.NORMAL
@@ -417,3 +425,18 @@ def _tell_postflight(
         refused=refused,
     )
     context.work.outbox.add(news)
+    if not (refused or machine.synced_before):
+        _tell_changed(context, machine, "first_sync", machine.credential.enrollment)
+
+
+def _tell_changed(
+    context: SyncContext, machine: MachineSnapshot, change: MachineChange, enrollment: int | None
+) -> None:
+    news = MachineChanged(
+        at=context.now,
+        machine_id=machine.machine_id,
+        hostname=machine.hostname,
+        change=change,
+        enrollment=enrollment,
+    )
+    context.work.outbox.add(message(news))

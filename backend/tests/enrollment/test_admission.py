@@ -7,6 +7,7 @@ import pytest
 
 from santaserver.enrollment.secrets import hash_secret
 from tests.conftest import SECRET
+from tests.support.enrollments import add_enrollment
 from tests.support.postgres import execute, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
@@ -17,17 +18,6 @@ def strict(dsn: str) -> Iterator[RunningServer]:
     """A server that requires an enrollment secret."""
     with RunningServer(dsn, {"REQUIRE_ENROLLMENT": "true"}) as running:
         yield running
-
-
-def enroll(dsn: str, secret: str, **columns: object) -> None:
-    names = ["label", "secret_hash", "created_at", *columns]
-    marks = ", ".join(f"${number + 1}" for number in range(1, len(columns) + 1))
-    execute(
-        dsn,
-        f"insert into enrollment ({', '.join(names)}) values ('t', $1, now(){', ' + marks if marks else ''})",  # noqa: S608
-        hash_secret(secret),
-        *columns.values(),
-    )
 
 
 def preflight(server: RunningServer, secret: str | None, serial: str = "S1", machine_id: str = "M1") -> int:
@@ -59,11 +49,11 @@ def test_the_secret_may_be_in_the_path_or_in_its_own_header(strict: RunningServe
 
 
 def test_an_enrollment_ends_with_its_date_quota_and_revocation(strict: RunningServer) -> None:
-    enroll(strict.dsn, "few", quota=1)
+    add_enrollment(strict.dsn, "few", quota=1)
     assert preflight(strict, "few") == httpx.codes.OK
     assert preflight(strict, "few", machine_id="M2") == httpx.codes.UNAUTHORIZED
     assert preflight(strict, "few") == httpx.codes.OK
-    enroll(strict.dsn, "listed", serial_allowlist=["S9"])
+    add_enrollment(strict.dsn, "listed", serial_allowlist=["S9"])
     assert preflight(strict, "listed", machine_id="M3") == httpx.codes.UNAUTHORIZED
     assert preflight(strict, "listed", serial="S9", machine_id="M3") == httpx.codes.OK
     execute(strict.dsn, "update enrollment set expires_at = now() where label = 't'")
@@ -72,8 +62,8 @@ def test_an_enrollment_ends_with_its_date_quota_and_revocation(strict: RunningSe
 
 
 def test_secrets_are_stored_hashed(strict: RunningServer) -> None:
-    assert value(strict.dsn, "select secret_hash from enrollment") == hash_secret(SECRET)
-    assert SECRET.encode() not in value(strict.dsn, "select secret_hash from enrollment")
+    assert value(strict.dsn, "select secret_hash from enrollment_secret") == hash_secret(SECRET)
+    assert SECRET.encode() not in value(strict.dsn, "select secret_hash from enrollment_secret")
 
 
 def test_the_doctor_needs_the_right_secret_too(strict: RunningServer) -> None:

@@ -16,9 +16,9 @@ import pytest
 
 from santaserver.enrollment import identity
 from santaserver.enrollment.credentials import FITS, Credential, Fit, certificate_of, compare
-from santaserver.enrollment.secrets import hash_secret
 from santaserver.events import store
 from santaserver.sync import quick
+from tests.support.enrollments import add_enrollment
 from tests.support.postgres import execute, fetch, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
@@ -58,12 +58,7 @@ def field_of(der: bytes) -> dict[str, str]:
 def strict(dsn: str) -> Iterator[RunningServer]:
     """A server that requires a secret, with three enrollments."""
     for secret in (ONE, TWO, THREE):
-        execute(
-            dsn,
-            "insert into enrollment (label, secret_hash, created_at) values ($1, $2, now())",
-            secret.split("-")[1],
-            hash_secret(secret),
-        )
+        add_enrollment(dsn, secret, secret.split("-")[1])
     with RunningServer(dsn, {"REQUIRE_ENROLLMENT": "true"}) as running:
         yield running
 

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from santaserver.enrollment.secrets import hash_secret
 from tests.conftest import SECRET
+from tests.support.enrollments import add_enrollment
 from tests.support.postgres import execute, fetch, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
@@ -25,13 +25,7 @@ Make = Callable[..., SimulatedMac]
 def make(server: RunningServer) -> Iterator[Make]:
     """Makes Macs of three enrollments; the last one takes retired Macs back."""
     for secret, returns in ((OTHER, False), (RETURNING, True)):
-        execute(
-            server.dsn,
-            "insert into enrollment (label, secret_hash, created_at, reenroll_retired) "
-            "values ('o', $1, now(), $2)",
-            hash_secret(secret),
-            returns,
-        )
+        add_enrollment(server.dsn, secret, "o", reenroll_retired=returns)
     made: list[SimulatedMac] = []
 
     def one(machine_id: str = "M1", secret: str = SECRET, **fields: Any) -> SimulatedMac:  # noqa: ANN401

@@ -362,18 +362,39 @@ insert into blocked_contact default values;
 create table enrollment (
   id bigint generated always as identity primary key,
   label text not null,
-  secret_hash bytea not null unique check (octet_length(secret_hash) = 32),
   quota integer check (quota > 0),
   serial_allowlist text[],
   expires_at timestamptz,
   revoked_at timestamptz,
   created_at timestamptz not null,
   client_certificate boolean not null default false,
+  certificate_serial boolean not null default false,
   reenroll_retired boolean not null default false,
   created_by bigint references app_user on delete set null,
   revoked_by bigint references app_user on delete set null
 );
+comment on column enrollment.certificate_serial is
+  'whether the subject of the client certificate has to contain the serial number of the Mac';
 comment on column enrollment.reenroll_retired is 'whether a retired Mac that syncs with it joins the fleet again';
+
+create table enrollment_secret (
+  id bigint generated always as identity primary key,
+  enrollment_id bigint not null references enrollment on delete cascade,
+  secret_hash bytea not null unique check (octet_length(secret_hash) = 32),
+  networks text[] not null default '{}',
+  created_at timestamptz not null,
+  created_by bigint references app_user on delete set null,
+  valid_until timestamptz,
+  refused bigint not null default 0,
+  refused_at timestamptz,
+  refused_reason text,
+  refused_address text
+);
+comment on column enrollment_secret.networks is 'from where it is accepted; empty: from anywhere';
+comment on column enrollment_secret.valid_until is 'of a previous secret; null: the present one';
+comment on column enrollment_secret.refused is 'requests that were refused although they showed it';
+create unique index enrollment_secret_current on enrollment_secret (enrollment_id) where valid_until is null;
+create index enrollment_secret_of on enrollment_secret (enrollment_id);
 
 create table machine (
   id bigint generated always as identity primary key,
@@ -403,16 +424,22 @@ create table machine (
   released_at timestamptz,
   refused_at timestamptz,
   refused_enrollment_id bigint references enrollment on delete set null,
+  refused_reason text,
+  refused_address text,
+  secret_id bigint references enrollment_secret on delete set null,
   retired_at timestamptz,
   deleted_at timestamptz check (deleted_at is null or retired_at is not null)
 ) with (fillfactor = 70);
 comment on column machine.client_certificate is 'SHA-256 of the certificate; with enrollment_id the credential that the Mac is bound to';
 comment on column machine.released_at is 'since when its next preflight may bring another credential';
-comment on column machine.refused_at is 'when another credential was last refused';
+comment on column machine.refused_at is 'when a request with its id was last refused';
+comment on column machine.refused_reason is 'why its secret was refused; null: it showed another credential';
+comment on column machine.secret_id is 'the secret that its last preflight showed';
 comment on column machine.retired_at is 'since when it is no part of the fleet: it has no row in machine_sync';
 comment on column machine.deleted_at is 'since when it is not shown either; its row names it in events';
 create index machine_hostname on machine (hostname, id);
 create index machine_enrollment on machine (enrollment_id);
+create index machine_secret on machine (secret_id);
 create index machine_retired on machine (hostname, id) where retired_at is not null;
 create index machine_mode on machine (client_mode) where retired_at is null;
 create index machine_conflict on machine (identity_conflict_at) where identity_conflict_at is not null;
