@@ -6,6 +6,7 @@ errors are collected and reported together.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import quote, urlsplit
@@ -20,6 +21,7 @@ from santaserver.identity_checks import IdentityValues, group_roles_of, identity
 from santaserver.redaction import of_address
 from santaserver.secret_key_checks import DEVELOPMENT_KEY, secret_key_errors
 from santaserver.secret_keys import SecretKeys, previous_keys
+from santaserver.signing import Signer, signer_of
 from santaserver.weak_secrets import is_known_default, is_loopback, password_of
 
 IGNORED_VARIABLES = ("NGINX_USER", "SUPERVISOR_USER")
@@ -34,6 +36,8 @@ SECRET_VARIABLES = (
     "DATABASE_OWNER_URL",
     "CLIENT_SECRET",
     "AUDIT_KEY",
+    "PROFILE_SIGNING_CERTIFICATE",
+    "PROFILE_SIGNING_KEY",
 )
 """Each may instead be given as NAME_FILE with the path of a file that holds the value."""
 
@@ -255,6 +259,33 @@ class AuditSettings(_Area):
         return seed_of(self.key) if self.key else None
 
 
+class ProfileSettings(_Area):
+    """The signature of configuration profiles."""
+
+    certificate: str = Field("", alias="PROFILE_SIGNING_CERTIFICATE", repr=False)
+    """Certificate that signs configuration profiles, PEM, followed by the rest of its chain. Without
+    one they are not signed.
+    """
+    key: str = Field("", alias="PROFILE_SIGNING_KEY", repr=False)
+    """Its private key, RSA or ECDSA, PEM without a passphrase."""
+
+    @cached_property
+    def signer(self) -> Signer | None:
+        """What signs; None without a certificate."""
+        return signer_of(self.certificate, self.key) if self.certificate else None
+
+    def errors(self) -> list[str]:
+        """Return what is wrong with these together."""
+        if bool(self.certificate) != bool(self.key):
+            missing = "PROFILE_SIGNING_KEY" if self.certificate else "PROFILE_SIGNING_CERTIFICATE"
+            return [f"{missing} is missing: profiles are signed with a certificate and its private key"]
+        try:
+            signer_of(self.certificate, self.key) if self.certificate else None
+        except ValueError as error:
+            return [f"PROFILE_SIGNING_CERTIFICATE, PROFILE_SIGNING_KEY: {error}"]
+        return []
+
+
 def _checked_limit(text: str) -> str:
     parse_limit(text)
     return text
@@ -301,12 +332,14 @@ class Settings:
     retention: RetentionSettings = field(default_factory=lambda: RetentionSettings.model_validate({}))
     audit: AuditSettings = field(default_factory=lambda: AuditSettings.model_validate({}))
     policy: PolicySettings = field(default_factory=lambda: PolicySettings.model_validate({}))
+    profiles: ProfileSettings = field(default_factory=lambda: ProfileSettings.model_validate({}))
     notices: tuple[str, ...] = ()
 
     @property
     def secrets(self) -> frozenset[str]:
         """The values to keep out of logs; well-known default values are not secrets."""
-        values = {self.security.secret_key, self.identity.client_secret, *self.audit.key.splitlines()[1:-1]}
+        keys = (*self.audit.key.splitlines()[1:-1], *self.profiles.key.splitlines()[1:-1])
+        values = {self.security.secret_key, self.identity.client_secret, *keys}
         values |= set(previous_keys(self.security.secret_key_previous))
         return self.database.secrets | {value for value in values if not is_known_default(value)}
 
@@ -365,6 +398,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         retention=_area(RetentionSettings, values, errors),
         audit=_area(AuditSettings, values, errors),
         policy=_area(PolicySettings, values, errors),
+        profiles=_area(ProfileSettings, values, errors),
         notices=tuple(
             f"{name} is obsolete and has no effect" for name in IGNORED_VARIABLES if name in environ
         ),
@@ -372,6 +406,8 @@ def load(environ: Mapping[str, str]) -> Settings:
     errors += _unreadable_files(settings.database)
     if not any(error.startswith("CLIENT_SECRET") for error in errors):
         errors += settings.identity.errors(settings.server.public_url)
+    if not any(error.startswith("PROFILE_SIGNING") for error in errors):
+        errors += settings.profiles.errors()
     if settings.production:
         errors += _production_errors(settings)
     if errors:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -104,6 +105,30 @@ KINDS = [
         ["expires_at", "reenroll_retired"],
     ),
     Kind(
+        "enrollment",
+        "/enrollments/{listed}/secrets",
+        "POST",
+        ({"networks": ["10.0.0.0/8"]}, {}),
+        ["secrets"],
+        read="/enrollments/{listed}",
+    ),
+    Kind(
+        "enrollment",
+        "/enrollments/{listed}/secrets/{present}",
+        "PATCH",
+        ({"networks": ["10.0.0.0/8"]}, {"networks": ["192.0.2.7/32"]}),
+        ["secrets"],
+        read="/enrollments/{listed}",
+    ),
+    Kind(
+        "enrollment",
+        "/enrollments/{listed}/secrets/{previous}",
+        "DELETE",
+        (None, None),
+        ["secrets"],
+        read="/enrollments/{listed}",
+    ),
+    Kind(
         "enrollment", "/enrollments/{listed}/serials", "PATCH", ({"add": ["A"]}, {"add": ["B"]}), ["serials"]
     ),
     Kind("enrollment", SERIALS, "DELETE", (None, None), ["serials"]),
@@ -189,6 +214,12 @@ class World:
             names["role"] = self.made("/roles", name=f"r{self.number}", permissions=permissions)["id"]
         if "{group}" in text:
             names["group"] = self.made("/groups", name=f"g{self.number}")["id"]
+            made = self.made("/enrollments", label="x", serial_allowlist=["C"])["enrollment"]
+            names["listed"], names["present"] = made["id"], made["secrets"][0]["id"]
+        if "{previous}" in text:
+            until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+            rotated = self.made(f"/enrollments/{names['listed']}/secrets", previous_valid_until=until)
+            names["previous"] = rotated["enrollment"]["secrets"][1]["id"]
         if "{user}" in text:
             account = {"username": f"u{self.number}", "password": "long enough, 123", "roles": []}
             names["user"] = self.made("/users", **account)["id"]

@@ -6,7 +6,7 @@ from fastapi import Request, Response
 
 from santaserver.authorization import require
 from santaserver.deps import ConnectionDep, CurrentUser, GuardedWorkDep, IfMatchDep, NowDep, StateDep, WorkDep
-from santaserver.enrollment import rotation, service
+from santaserver.enrollment import profile_service, rotation, service
 from santaserver.enrollment.essentials import ESSENTIALS
 from santaserver.enrollment.schemas import (
     Enrollment,
@@ -14,6 +14,7 @@ from santaserver.enrollment.schemas import (
     EnrollmentCreated,
     EnrollmentPatch,
     Essential,
+    ProfileOptions,
     ProfileRequest,
     SecretPatch,
     SecretRotate,
@@ -34,6 +35,7 @@ from santaserver.inputs import RowId
 from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
 from santaserver.reads import json_response, tagged
 from santaserver.routing import AreaRouter
+from santaserver.state import AppState
 
 PROFILE_TYPE = "application/x-apple-aspen-config"
 
@@ -68,6 +70,12 @@ async def create_enrollment(
 async def list_essentials() -> list[Essential]:
     """List publishers that a profile can allow, so that wrong rules cannot lock Macs out."""
     return list(ESSENTIALS)
+
+
+@router.get("/profile-options", dependencies=[MAY_READ])
+async def get_profile_options(request: Request, state: StateDep) -> ProfileOptions:
+    """Show where Macs would sync, and who signs profiles."""
+    return profile_service.options(_server(request, state), state.settings.profiles.signer)
 
 
 @router.get("/{enrollment_id}", dependencies=[MAY_READ], responses=responses(NotFound))
@@ -224,12 +232,17 @@ async def make_profile(
     now: NowDep,
 ) -> Response:
     """Make a configuration profile (mobileconfig) that connects a Mac with this enrollment."""
-    server = state.settings.server.public_url.rstrip("/") or _address(request)
-    content = await service.make_profile(work, enrollment_id, wanted, server, user, now)
+    server, signer = _server(request, state), state.settings.profiles.signer
+    content = await profile_service.make_profile(work, enrollment_id, wanted, server, signer, user, now)
     name = f"santaserver-enrollment-{enrollment_id}.mobileconfig"
     return Response(
         content, media_type=PROFILE_TYPE, headers={"Content-Disposition": f'attachment; filename="{name}"'}
     )
+
+
+def _server(request: Request, state: AppState) -> str:
+    """Return where Macs find this server."""
+    return state.settings.server.public_url.rstrip("/") or _address(request)
 
 
 def _address(request: Request) -> str:

@@ -1,11 +1,12 @@
 """Enrollments in the REST interface."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AwareDatetime, BaseModel, Field
 
+from santaserver.enrollment.payloads import PayloadKind
 from santaserver.enrollment.secret_refusals import RefusalReason
-from santaserver.inputs import Input, Line, Time, unchanged
+from santaserver.inputs import Input, Line, Text, Time, unchanged
 from santaserver.policy.targets import RuleType
 from santaserver.tokens.schemas import NetworkText
 
@@ -174,8 +175,15 @@ class Essential(BaseModel):
 class ProfileRequest(Input):
     """The content of a configuration profile."""
 
+    payloads: list[PayloadKind] = Field(
+        list(get_args(PayloadKind)),
+        min_length=1,
+        max_length=10,
+        description="What it contains: the configuration, which needs the secret, and the approvals that "
+        "Santa needs from macOS",
+    )
     secret: Line = Field(
-        min_length=1, max_length=500, description="The enrollment's secret, shown at creation"
+        "", max_length=500, description="The enrollment's present secret, shown when it was created"
     )
     secret_in: Literal["header", "url"] = Field(
         "header", description="`url` for agents that cannot send headers of their own"
@@ -184,3 +192,24 @@ class ProfileRequest(Input):
         [], max_length=50, description="Keys of essential publishers to allow always"
     )
     static_rules: list[StaticRule] = Field([], max_length=200, description="Further programs to allow always")
+    server_roots: Text = Field(
+        "",
+        max_length=100_000,
+        description="Certificates (PEM) of the authorities that issued the server's certificate, if Macs do "
+        "not trust them anyway",
+    )
+    signed: bool = Field(True, description="Whether it is signed, if the server has a certificate for that")
+
+
+class ProfileSigner(BaseModel):
+    """The certificate that signs profiles."""
+
+    name: str
+    expires_at: AwareDatetime
+
+
+class ProfileOptions(BaseModel):
+    """What the profiles of this server can be like."""
+
+    server: str = Field(description="Where Macs sync, by PUBLIC_URL or the address of the request")
+    signer: ProfileSigner | None = Field(description="null: profiles are not signed")

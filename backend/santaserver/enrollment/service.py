@@ -1,10 +1,8 @@
-"""Makes and revokes enrollments, and the profiles that carry their secrets."""
+"""Makes, changes and revokes enrollments."""
 
-import hmac
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
 
@@ -12,9 +10,7 @@ from santaserver.audit import Actor, Target
 from santaserver.clock import stamp
 from santaserver.current_user import User
 from santaserver.db import Connection
-from santaserver.enrollment import profile as profiles
 from santaserver.enrollment import repository
-from santaserver.enrollment.essentials import BY_KEY
 from santaserver.enrollment.repository import EnrollmentRow, NewEnrollment
 from santaserver.enrollment.schemas import (
     MAX_SERIALS,
@@ -23,16 +19,14 @@ from santaserver.enrollment.schemas import (
     EnrollmentCreated,
     EnrollmentPatch,
     EnrollmentSecret,
-    ProfileRequest,
     RefusedRequests,
     SerialChange,
     SerialList,
     State,
-    StaticRule,
 )
 from santaserver.enrollment.secret_repository import SecretRow
 from santaserver.enrollment.secrets import hash_secret, new_secret
-from santaserver.errors import Conflict, NotFound, Unprocessable, wrong_field
+from santaserver.errors import Conflict, NotFound, wrong_field
 from santaserver.inputs import MAX_ROW_ID
 from santaserver.paging import decode_cursor
 from santaserver.policy import guard_repository, guarding, tag_log
@@ -40,7 +34,6 @@ from santaserver.policy.capabilities import NEWEST
 from santaserver.policy.change import Change, policy_change
 from santaserver.policy.guard import NOBODY_YET, MacClass, Move
 from santaserver.policy.layer_ranks import GLOBAL_LAYER
-from santaserver.policy.targets import check_identifier
 from santaserver.preconditions import IfMatch, entity_tag
 from santaserver.reads import ItemPage, item_of, page_of
 from santaserver.stale import Version, check
@@ -60,7 +53,6 @@ STATE = {
     "secrets": "versions",
 }
 """What can be changed of an enrollment, by the names of the audit log, and where its row has it."""
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 async def list_enrollments(connection: Connection, cursor: str | None, limit: int, now: datetime) -> ItemPage:
@@ -243,37 +235,6 @@ async def _keep_serials(
     return structs.replace(row, serial_allowlist=after)
 
 
-async def make_profile(
-    work: UnitOfWork, number: int, wanted: ProfileRequest, server: str, user: User, now: datetime
-) -> bytes:
-    """Return the configuration profile of an enrollment; `server` is where Macs find this one."""
-    row = await find(work.connection, number)
-    _check_secret(row, hash_secret(wanted.secret))
-    address = urlsplit(server)
-    if address.scheme != "https" and address.hostname not in LOOPBACK:
-        raise Unprocessable(
-            f"Santa refuses to sync with {server} because it is not HTTPS: set PUBLIC_URL to the https:// "
-            "address of this server"
-        )
-    rules = [_essential(key) for key in dict.fromkeys(wanted.essentials)]
-    rules += [
-        StaticRule(rule_type=rule.rule_type, identifier=check_identifier(rule.rule_type, rule.identifier))
-        for rule in wanted.static_rules
-    ]
-    after = {"server": server, "static_rules": [rule.model_dump(mode="json") for rule in rules]}
-    work.audit(user.actor, now, "profile_downloaded", _target(row), None, after)
-    return profiles.profile(server, (row.id, row.label), wanted.secret, wanted.secret_in, rules)
-
-
-def _check_secret(row: EnrollmentRow, hashed: bytes) -> None:
-    """Raise a problem unless this is the hash of the present secret."""
-    if hmac.compare_digest(hashed, row.present.secret_hash):
-        return
-    if any(hmac.compare_digest(hashed, one.secret_hash) for one in row.secrets):
-        raise wrong_field("secret", "This secret was replaced: enter the present one of this enrollment")
-    raise wrong_field("secret", "This is not the secret of this enrollment")
-
-
 def state_of(row: EnrollmentRow, now: datetime) -> State:
     """Return the state for new Macs: usable, or the reason why not."""
     if row.revoked_at is not None:
@@ -378,13 +339,6 @@ async def _lock(connection: Connection, number: int) -> EnrollmentRow:
     """Return an enrollment that nobody else changes until the end of the transaction."""
     await repository.lock_enrollment(connection, number)
     return await find(connection, number)
-
-
-def _essential(key: str) -> StaticRule:
-    known = BY_KEY.get(key)
-    if known is None:
-        raise wrong_field("essentials", f"{key!r} is not one of {', '.join(BY_KEY)}")
-    return StaticRule(rule_type="TEAMID", identifier=known.team_id)
 
 
 def _target(row: EnrollmentRow) -> Target:

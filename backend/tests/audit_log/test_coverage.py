@@ -110,6 +110,7 @@ def fill(path: str, world: World) -> str:
         tag_id=world.ids["tag"],
         machine_id=world.mac,
         enrollment_id=world.ids["enrollment"]["enrollment"]["id"],
+        secret_id=world.ids.get("secret", world.ids["enrollment"]["enrollment"]["secrets"][0]["id"]),
         session_id=world.ids.get("session"),
         user_id=world.ids["user"],
         role_id=world.ids["role"],
@@ -149,6 +150,13 @@ def with_monitor(world: World) -> None:
 
 def with_member(world: World) -> None:
     world.admin.put(f"/api/v1/tags/{world.ids['tag']}/members/{world.mac}").raise_for_status()
+
+
+def with_previous_secret(world: World) -> None:
+    path = fill("/api/v1/enrollments/{enrollment_id}", world)
+    until = (world.server.clock() + timedelta(days=1)).isoformat()
+    rotated = world.admin.post(f"{path}/secrets", json={"previous_valid_until": until}).json()
+    world.ids["secret"] = rotated["enrollment"]["secrets"][1]["id"]
 
 
 def with_serials(world: World) -> None:
@@ -229,11 +237,20 @@ ACTS: dict[tuple[str, str], tuple[str, Body]] = {
     ("POST", "/enrollments"): ("enrollment_created", {"label": "y"}),
     ("PATCH", "/enrollments/{enrollment_id}"): ("enrollment_changed", {"reenroll_retired": True}),
     ("POST", "/enrollments/{enrollment_id}/revoke"): ("enrollment_revoked", None),
+    ("POST", "/enrollments/{enrollment_id}/secrets"): ("enrollment_secret_rotated", {}),
+    ("PATCH", "/enrollments/{enrollment_id}/secrets/{secret_id}"): (
+        "enrollment_secret_changed",
+        {"networks": ["10.0.0.0/8"]},
+    ),
+    ("DELETE", "/enrollments/{enrollment_id}/secrets/{secret_id}"): (
+        "enrollment_secret_ended",
+        with_previous_secret,
+    ),
     ("PATCH", "/enrollments/{enrollment_id}/serials"): ("enrollment_serials_changed", {"add": ["C02B"]}),
     ("DELETE", "/enrollments/{enrollment_id}/serials"): ("enrollment_serials_changed", with_serials),
     ("POST", "/enrollments/{enrollment_id}/profile"): (
         "profile_downloaded",
-        lambda world: {"secret": world.ids["enrollment"]["secret"]},
+        {"payloads": ["notifications"]},
     ),
     ("PUT", "/blocked/contact"): ("blocked_contact_changed", {"text": "ask", "url": ""}),
     ("POST", "/users"): ("user_created", {**USER, "username": "ann"}),

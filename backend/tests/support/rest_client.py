@@ -3,12 +3,14 @@
 It confirms whatever it is asked, like someone who is in a hurry.
 """
 
+import re
 from typing import Any
 
 import httpx
 
 CHANGES = frozenset({"PUT", "PATCH", "DELETE"})
 MONITOR, RELEASE = "/monitor-mode", "/release"
+SECRETS = re.compile(r"(/enrollments/\d+)/secrets(/\d+)?$")
 WITHOUT = ("/api/v1/sessions", "/api/v1/auth", "/api/v1/tokens")
 """What has no versions."""
 
@@ -34,7 +36,8 @@ class RestClient(httpx.Client):
 
     def version(self, path: str, params: Any = None) -> str:  # noqa: ANN401 - as httpx takes them
         """Return the version of what a path changes; `*` for what is not there."""
-        response = super().request("GET", path.removesuffix(MONITOR).removesuffix(RELEASE), params=params)
+        read = SECRETS.sub(r"\1", path.removesuffix(MONITOR).removesuffix(RELEASE))
+        response = super().request("GET", read, params=params)
         etag: str = response.headers.get("etag", "*")
         return etag
 
@@ -58,4 +61,5 @@ def changes(method: str, path: str) -> bool:
     """Tell whether a request has to say which version it changes."""
     if path.startswith(WITHOUT) or not path.startswith("/api/v1/"):
         return False
-    return method in CHANGES or (method == "POST" and path.endswith(MONITOR))
+    posted = path.endswith(MONITOR) or SECRETS.search(path) is not None
+    return method in CHANGES or (method == "POST" and posted)

@@ -127,6 +127,12 @@ class World:
         if "scim/tokens" in wanted:
             values["scim_token"] = str(self._scim_token())
             values["month"] = (self.server.clock() + timedelta(days=30)).isoformat()
+        if "{ended}" in wanted:
+            until = (self.server.clock() + timedelta(days=1)).isoformat()
+            rotated = self.admin.post(
+                f"/api/v1/enrollments/{self.enrollment}/secrets", json={"previous_valid_until": until}
+            ).json()
+            values["ended"] = str(rotated["enrollment"]["secrets"][1]["id"])
         if "{leaving}" in wanted:
             values["leaving"] = str(self._made("/enrollments", {"label": "leaving"}))
         if "{old}" in wanted:
