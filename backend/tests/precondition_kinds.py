@@ -218,8 +218,10 @@ class World:
             names["listed"], names["present"] = made["id"], made["secrets"][0]["id"]
         if "{previous}" in text:
             until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-            rotated = self.made(f"/enrollments/{names['listed']}/secrets", previous_valid_until=until)
-            names["previous"] = rotated["enrollment"]["secrets"][1]["id"]
+            address = f"/enrollments/{names['listed']}"
+            wanted = {"previous_valid_until": until}
+            made = self.send(self.one, "POST", f"{address}/secrets", wanted, self.etag(address)).json()
+            names["previous"] = made["enrollment"]["secrets"][1]["id"]
         if "{user}" in text:
             account = {"username": f"u{self.number}", "password": "long enough, 123", "roles": []}
             names["user"] = self.made("/users", **account)["id"]

@@ -236,7 +236,6 @@ ACTS: dict[tuple[str, str], tuple[str, Body]] = {
     ("PATCH", "/settings/layer"): ("settings_changed", {"values": {"batch_size": 35}}),
     ("POST", "/enrollments"): ("enrollment_created", {"label": "y"}),
     ("PATCH", "/enrollments/{enrollment_id}"): ("enrollment_changed", {"reenroll_retired": True}),
-    ("POST", "/enrollments/{enrollment_id}/revoke"): ("enrollment_revoked", None),
     ("POST", "/enrollments/{enrollment_id}/secrets"): ("enrollment_secret_rotated", {}),
     ("PATCH", "/enrollments/{enrollment_id}/secrets/{secret_id}"): (
         "enrollment_secret_changed",
@@ -252,6 +251,7 @@ ACTS: dict[tuple[str, str], tuple[str, Body]] = {
         "profile_downloaded",
         {"payloads": ["notifications"]},
     ),
+    ("POST", "/enrollments/{enrollment_id}/revoke"): ("enrollment_revoked", None),
     ("PUT", "/blocked/contact"): ("blocked_contact_changed", {"text": "ask", "url": ""}),
     ("POST", "/users"): ("user_created", {**USER, "username": "ann"}),
     ("PATCH", "/users/{user_id}"): ("user_changed", {"roles": [{"role": "viewer"}]}),

@@ -89,6 +89,7 @@ DIALOGS = [
     ("/enrollments", "Edit", None),
     ("/enrollments", "Serials", None),
     ("/enrollments", "Profile", None),
+    ("/enrollments", "Secrets", None),
     ("machine", "Monitor mode", None),
     ("machine", "Clean sync", None),
 ]

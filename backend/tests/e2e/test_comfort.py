@@ -93,7 +93,7 @@ def test_escape_does_not_lose_a_secret(logged_in: OpenPage) -> None:
     dialog.get_by_role("button", name="Go back").click()
     with page.expect_download():
         dialog.get_by_role("button", name="Download profile").click()
-    expect(dialog.get_by_text("Upload it to your MDM")).to_be_visible()
+    expect(dialog.get_by_text("Downloaded santaserver-enrollment")).to_be_visible()
     dialog.get_by_role("button", name="I have stored the secret").click()
     expect(dialog).to_be_hidden()
 

@@ -129,8 +129,9 @@ class World:
             values["month"] = (self.server.clock() + timedelta(days=30)).isoformat()
         if "{ended}" in wanted:
             until = (self.server.clock() + timedelta(days=1)).isoformat()
+            values["rotated"] = str(self._made("/enrollments", {"label": "rotated"}))
             rotated = self.admin.post(
-                f"/api/v1/enrollments/{self.enrollment}/secrets", json={"previous_valid_until": until}
+                f"/api/v1/enrollments/{values['rotated']}/secrets", json={"previous_valid_until": until}
             ).json()
             values["ended"] = str(rotated["enrollment"]["secrets"][1]["id"])
         if "{leaving}" in wanted:

@@ -8,7 +8,11 @@ import type {
   Essential,
   Page,
   Position,
+  EnrollmentSecret,
+  ProfileOptions,
   ProfileRequest,
+  SecretPatch,
+  SecretRotate,
   SerialList,
 } from './types.ts';
 
@@ -32,6 +36,11 @@ export function listEssentials(): Promise<Essential[]> {
   return unwrap(api.GET('/api/v1/enrollments/essentials'));
 }
 
+/** Where Macs would sync, and who signs profiles. */
+export function readProfileOptions(): Promise<ProfileOptions> {
+  return unwrap(api.GET('/api/v1/enrollments/profile-options'));
+}
+
 /** The configuration profile as a file. */
 export function makeProfile(id: Enrollment['id'], wanted: ProfileRequest): Promise<Blob> {
   const params = { path: { enrollment_id: id } };
@@ -52,6 +61,37 @@ export function changeEnrollment(
 ): Promise<Enrollment> {
   const params = { path: { enrollment_id: enrollment.id }, header: ifMatch(enrollment) };
   return unwrap(api.PATCH('/api/v1/enrollments/{enrollment_id}', { params, body: patch }));
+}
+
+/** Makes another secret, which only the response contains. */
+export function rotateSecret(
+  enrollment: EnrollmentVersion,
+  wanted: SecretRotate,
+): Promise<EnrollmentCreated> {
+  const params = { path: { enrollment_id: enrollment.id }, header: ifMatch(enrollment) };
+  return unwrap(api.POST('/api/v1/enrollments/{enrollment_id}/secrets', { params, body: wanted }));
+}
+
+export function changeSecret(
+  enrollment: EnrollmentVersion,
+  secret: EnrollmentSecret['id'],
+  patch: SecretPatch,
+): Promise<Enrollment> {
+  const path = { enrollment_id: enrollment.id, secret_id: secret };
+  const params = { path, header: ifMatch(enrollment) };
+  return unwrap(
+    api.PATCH('/api/v1/enrollments/{enrollment_id}/secrets/{secret_id}', { params, body: patch }),
+  );
+}
+
+/** Ends a previous secret now. */
+export function endSecret(
+  enrollment: EnrollmentVersion,
+  secret: EnrollmentSecret['id'],
+): Promise<Enrollment> {
+  const path = { enrollment_id: enrollment.id, secret_id: secret };
+  const params = { path, header: ifMatch(enrollment) };
+  return unwrap(api.DELETE('/api/v1/enrollments/{enrollment_id}/secrets/{secret_id}', { params }));
 }
 
 /** Adds and removes serial numbers; returns the whole list, null for any. */

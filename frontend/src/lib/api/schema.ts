@@ -694,6 +694,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/enrollments/{enrollment_id}/secrets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate Secret
+         * @description Give an enrollment another secret, which only this response contains. The present one stays valid until
+         *     the given time; its Macs move to the new one with the next profile that they get.
+         */
+        post: operations["rotate_secret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/enrollments/{enrollment_id}/secrets/{secret_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End Secret
+         * @description End a previous secret now: Macs that still show it are refused within seconds.
+         */
+        delete: operations["end_secret"];
+        options?: never;
+        head?: never;
+        /**
+         * Change Secret
+         * @description Change from where a secret is accepted, and of a previous one until when.
+         */
+        patch: operations["change_secret"];
+        trace?: never;
+    };
     "/api/v1/enrollments/{enrollment_id}/serials": {
         parameters: {
             query?: never;
@@ -734,6 +779,26 @@ export interface paths {
          * @description List publishers that a profile can allow, so that wrong rules cannot lock Macs out.
          */
         get: operations["list_essentials"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/enrollments/profile-options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Profile Options
+         * @description Show where Macs would sync, and who signs profiles.
+         */
+        get: operations["get_profile_options"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2645,9 +2710,15 @@ export interface components {
         };
         /**
          * Enrollment
-         * @description An enrollment; its secret is not kept.
+         * @description An enrollment.
          */
         Enrollment: {
+            /**
+             * Certificate Serial
+             * @description Whether the subject of that certificate has to contain the Mac's serial number; needs `client_certificate`
+             * @default false
+             */
+            certificate_serial: boolean;
             /**
              * Client Certificate
              * @description Whether a Mac has to show a client certificate too
@@ -2693,6 +2764,11 @@ export interface components {
             reenroll_retired: boolean;
             /** Revoked At */
             revoked_at: string | null;
+            /**
+             * Secrets
+             * @description The newest first: the present one and the previous ones, at least those Macs still show
+             */
+            secrets: components["schemas"]["EnrollmentSecret"][];
             /** Serial Allowlist */
             serial_allowlist: string[] | null;
             /**
@@ -2709,6 +2785,12 @@ export interface components {
          */
         EnrollmentCreate: {
             /**
+             * Certificate Serial
+             * @description Whether the subject of that certificate has to contain the Mac's serial number; needs `client_certificate`
+             * @default false
+             */
+            certificate_serial: boolean;
+            /**
              * Client Certificate
              * @description Whether a Mac has to show a client certificate too
              * @default false
@@ -2724,6 +2806,12 @@ export interface components {
              * @description What the secret is for
              */
             label: string;
+            /**
+             * Networks
+             * @description Addresses and networks (CIDR) that may use the secret; empty: any
+             * @default []
+             */
+            networks: string[];
             /**
              * Quota
              * @description Machine limit; null: none
@@ -2762,6 +2850,16 @@ export interface components {
          */
         EnrollmentPatch: {
             /**
+             * Certificate Serial
+             * @description Whether the subject of that certificate has to contain the Mac's serial number; needs `client_certificate`
+             */
+            certificate_serial?: boolean;
+            /**
+             * Client Certificate
+             * @description Whether a Mac has to show a client certificate too
+             */
+            client_certificate?: boolean;
+            /**
              * Expires At
              * @description From then on the secret is refused, also to Macs enrolled with it
              */
@@ -2781,6 +2879,45 @@ export interface components {
              * @description Whether a retired Mac of it that syncs joins the fleet again; else it is refused
              */
             reenroll_retired?: boolean;
+        };
+        /**
+         * EnrollmentSecret
+         * @description A secret of an enrollment; the secret itself is not kept.
+         */
+        EnrollmentSecret: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Created By
+             * @description User name; empty when created on the command line
+             */
+            created_by: string;
+            /**
+             * Current
+             * @description Whether it is the present one, which profiles contain
+             */
+            current: boolean;
+            /** Id */
+            id: number;
+            /**
+             * Machines
+             * @description Macs that showed it at their last preflight
+             */
+            machines: number;
+            /**
+             * Networks
+             * @description Addresses and networks (CIDR) that may use it; empty: any
+             */
+            networks: string[];
+            refused: components["schemas"]["RefusedRequests"] | null;
+            /**
+             * Valid Until
+             * @description null for the present one
+             */
+            valid_until: string | null;
         };
         /**
          * EnvironmentRole
@@ -3788,7 +3925,7 @@ export interface components {
             queued_clean: ("clean" | "clean_all") | null;
             /**
              * Refused At
-             * @description When another credential was refused for it in the last 7 days
+             * @description When a request with its id was last refused, in the last 7 days: it showed another credential, or since its last sync a secret that is not accepted
              */
             refused_at: string | null;
             /**
@@ -3819,7 +3956,8 @@ export interface components {
         };
         /**
          * MachineChanged
-         * @description A machine was enrolled, got an order, or was given a tag manually or lost one.
+         * @description A machine was enrolled, finished its first sync, came with another secret, got an order, or was given
+         *     a tag manually or lost one.
          */
         MachineChanged: {
             /**
@@ -3831,7 +3969,13 @@ export interface components {
              * Change
              * @enum {string}
              */
-            change: "enrolled" | "clean_sync_ordered" | "monitor_mode_started" | "monitor_mode_ended" | "credential_released" | "credential_release_withdrawn" | "retired" | "restored" | "deleted" | "tag_added" | "tag_removed";
+            change: "enrolled" | "first_sync" | "secret_changed" | "clean_sync_ordered" | "monitor_mode_started" | "monitor_mode_ended" | "credential_released" | "credential_release_withdrawn" | "retired" | "restored" | "deleted" | "tag_added" | "tag_removed";
+            /**
+             * Enrollment
+             * @description Of what its syncs told: the enrollment it belongs to
+             * @default null
+             */
+            enrollment: number | null;
             /** Hostname */
             hostname: string;
             /** Machine Id */
@@ -3867,6 +4011,8 @@ export interface components {
              * @description The newest first, 20 at most
              */
             history: components["schemas"]["CredentialStep"][];
+            /** @description It still shows this previous secret of its enrollment; null: the present one, or none */
+            previous_secret: components["schemas"]["santaserver__machines__schemas__PreviousSecret"] | null;
             /**
              * Refused Enrollment
              * @description Label of the enrollment that was refused last
@@ -3935,7 +4081,7 @@ export interface components {
             queued_clean: ("clean" | "clean_all") | null;
             /**
              * Refused At
-             * @description When another credential was refused for it in the last 7 days
+             * @description When a request with its id was last refused, in the last 7 days: it showed another credential, or since its last sync a secret that is not accepted
              */
             refused_at: string | null;
             /**
@@ -4233,7 +4379,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "retired" | "credential_refused" | "credential_released" | "identity_conflict" | "counts_differ" | "tags_withheld" | "client_unknown" | "rules_undelivered" | "settings_undelivered";
+            kind: "retired" | "credential_refused" | "credential_released" | "secret_refused" | "previous_secret" | "identity_conflict" | "counts_differ" | "tags_withheld" | "client_unknown" | "rules_undelivered" | "settings_undelivered";
             /** Text */
             text: string;
         };
@@ -4664,22 +4810,6 @@ export interface components {
             tags: number[];
         };
         /**
-         * PreviousSecret
-         * @description The secret before the last rotation, while it is still valid.
-         */
-        PreviousSecret: {
-            /**
-             * Last Used At
-             * @description Kept to the minute; null: not since the rotation
-             */
-            last_used_at: string | null;
-            /**
-             * Valid Until
-             * Format: date-time
-             */
-            valid_until: string;
-        };
-        /**
          * ProblemBody
          * @description An error as RFC 9457 describes it.
          */
@@ -4730,6 +4860,19 @@ export interface components {
             type: string;
         };
         /**
+         * ProfileOptions
+         * @description What the profiles of this server can be like.
+         */
+        ProfileOptions: {
+            /**
+             * Server
+             * @description Where Macs sync, by PUBLIC_URL or the address of the request
+             */
+            server: string;
+            /** @description null: profiles are not signed */
+            signer: components["schemas"]["ProfileSigner"] | null;
+        };
+        /**
          * ProfileRequest
          * @description The content of a configuration profile.
          */
@@ -4741,8 +4884,21 @@ export interface components {
              */
             essentials: string[];
             /**
+             * Payloads
+             * @description What it contains: the configuration, which needs the secret, and the approvals that Santa needs from macOS
+             * @default [
+             *       "configuration",
+             *       "system_extension",
+             *       "full_disk_access",
+             *       "background_items",
+             *       "notifications"
+             *     ]
+             */
+            payloads: ("configuration" | "system_extension" | "full_disk_access" | "background_items" | "notifications")[];
+            /**
              * Secret
-             * @description The enrollment's secret, shown at creation
+             * @description The enrollment's present secret, shown when it was created
+             * @default
              */
             secret: string;
             /**
@@ -4753,11 +4909,36 @@ export interface components {
              */
             secret_in: "header" | "url";
             /**
+             * Server Roots
+             * @description Certificates (PEM) of the authorities that issued the server's certificate, if Macs do not trust them anyway
+             * @default
+             */
+            server_roots: string;
+            /**
+             * Signed
+             * @description Whether it is signed, if the server has a certificate for that
+             * @default true
+             */
+            signed: boolean;
+            /**
              * Static Rules
              * @description Further programs to allow always
              * @default []
              */
             static_rules: components["schemas"]["StaticRule"][];
+        };
+        /**
+         * ProfileSigner
+         * @description The certificate that signs profiles.
+         */
+        ProfileSigner: {
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Name */
+            name: string;
         };
         /**
          * Program
@@ -4919,6 +5100,26 @@ export interface components {
              * @description Empty when earlier codes stay valid
              */
             codes: string[];
+        };
+        /**
+         * RefusedRequests
+         * @description Requests with a secret that were refused.
+         */
+        RefusedRequests: {
+            /** Count */
+            count: number;
+            /** Last Address */
+            last_address: string;
+            /**
+             * Last At
+             * Format: date-time
+             */
+            last_at: string;
+            /**
+             * Last Reason
+             * @enum {string}
+             */
+            last_reason: "revoked" | "expired" | "replaced" | "network" | "certificate" | "certificate_serial" | "serial" | "quota";
         };
         /**
          * RemovedRule
@@ -5499,6 +5700,35 @@ export interface components {
             starts_at: string | null;
         };
         /**
+         * PreviousSecret
+         * @description A secret that was replaced.
+         */
+        santaserver__machines__schemas__PreviousSecret: {
+            /** Id */
+            id: number;
+            /**
+             * Valid Until
+             * Format: date-time
+             */
+            valid_until: string;
+        };
+        /**
+         * PreviousSecret
+         * @description The secret before the last rotation, while it is still valid.
+         */
+        santaserver__tokens__schemas__PreviousSecret: {
+            /**
+             * Last Used At
+             * @description Kept to the minute; null: not since the rotation
+             */
+            last_used_at: string | null;
+            /**
+             * Valid Until
+             * Format: date-time
+             */
+            valid_until: string;
+        };
+        /**
          * ScimState
          * @description What the directory has provisioned.
          */
@@ -5558,7 +5788,7 @@ export interface components {
             name: string;
             /** Networks */
             networks: string[];
-            previous: components["schemas"]["PreviousSecret"] | null;
+            previous: components["schemas"]["santaserver__tokens__schemas__PreviousSecret"] | null;
             /** Revoked */
             revoked: boolean;
             /** Rotated At */
@@ -5634,6 +5864,38 @@ export interface components {
              * @description When the authenticator app was set up; null without one
              */
             totp_since: string | null;
+        };
+        /**
+         * SecretPatch
+         * @description What to change of a secret; what is left out stays.
+         */
+        SecretPatch: {
+            /**
+             * Networks
+             * @description Addresses and networks (CIDR) that may use the secret; empty: any
+             */
+            networks?: string[];
+            /**
+             * Valid Until
+             * @description Of a previous secret: how long it still works
+             */
+            valid_until?: string | null;
+        };
+        /**
+         * SecretRotate
+         * @description Another secret for an enrollment.
+         */
+        SecretRotate: {
+            /**
+             * Networks
+             * @description Addresses and networks (CIDR) that may use the new one; null: those of the present
+             */
+            networks?: string[] | null;
+            /**
+             * Previous Valid Until
+             * @description How long the present secret still works, at most 180 days; null: it ends at once
+             */
+            previous_valid_until?: string | null;
         };
         /**
          * SeenSerial
@@ -6552,7 +6814,7 @@ export interface components {
             owner_kind: "person" | "service";
             /** Permissions */
             permissions: string[];
-            previous: components["schemas"]["PreviousSecret"] | null;
+            previous: components["schemas"]["santaserver__tokens__schemas__PreviousSecret"] | null;
             /** Revoked */
             revoked: boolean;
             /** Rotated At */
@@ -8961,6 +9223,307 @@ export interface operations {
             };
         };
     };
+    rotate_secret: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
+            path: {
+                enrollment_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecretRotate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnrollmentCreated"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    end_secret: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
+            path: {
+                enrollment_id: number;
+                secret_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Enrollment"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    change_secret: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The `etag` of the version that is changed; `*`: whatever is there */
+                "If-Match": string;
+            };
+            path: {
+                enrollment_id: number;
+                secret_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecretPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Enrollment"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description What the caller expected to change is not what there is. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request must say which version it changes, in `If-Match`. */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     list_serials: {
         parameters: {
             query?: never;
@@ -9213,6 +9776,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Essential"][];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_profile_options: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileOptions"];
                 };
             };
             /** @description Authentication is required. */
@@ -10704,6 +11305,8 @@ export interface operations {
                 q?: string;
                 /** @description Retired machines instead of the others */
                 retired?: boolean;
+                /** @description Id of an enrollment secret: only machines that showed it at their last preflight */
+                secret?: number | null;
             };
             header?: never;
             path?: never;

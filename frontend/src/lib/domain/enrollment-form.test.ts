@@ -42,6 +42,8 @@ describe('the enrollment form', () => {
       serial_allowlist: null,
       expires_at: null,
       client_certificate: false,
+      certificate_serial: false,
+      networks: [],
       reenroll_retired: false,
       tags: [],
     });

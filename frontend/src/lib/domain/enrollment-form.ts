@@ -1,6 +1,6 @@
 // The enrollment form without its components: initial values, validation, and the request. Pure.
 import type { Enrollment, EnrollmentCreate, EnrollmentState } from '../api/types.ts';
-import { quotaIn, type EnrollmentTermsForm } from './enrollment-terms.ts';
+import { certificateTerms, quotaIn, type EnrollmentTermsForm } from './enrollment-terms.ts';
 import { fromLocalInput } from './local-time.ts';
 import type { Tone } from '../ui/tone.ts';
 
@@ -8,6 +8,8 @@ import type { Tone } from '../ui/tone.ts';
 interface EnrollmentForm extends EnrollmentTermsForm {
   /** One to a line, or separated by commas. */
   serial_allowlist: string;
+  /** Addresses and networks, one to a line or separated by commas. */
+  networks: string;
   /** Names of tags, separated by commas. */
   tags: string;
 }
@@ -32,6 +34,9 @@ export function emptyEnrollmentForm(): EnrollmentForm {
     serial_allowlist: '',
     tags: '',
     expires_at: '',
+    networks: '',
+    client_certificate: false,
+    certificate_serial: false,
     reenroll_retired: false,
   };
 }
@@ -41,6 +46,10 @@ export function serialsIn(text: string): string[] {
     .split(/[\s,;]+/)
     .map((serial) => serial.toUpperCase())
     .filter((serial) => serial !== '');
+}
+
+export function networksIn(text: string): string[] {
+  return text.split(/[\s,;]+/).filter((network) => network !== '');
 }
 
 export function tagsIn(text: string): string[] {
@@ -57,7 +66,8 @@ export function toEnrollmentCreate(form: EnrollmentForm): EnrollmentCreate {
     quota: quotaIn(form.quota),
     serial_allowlist: serials.length > 0 ? serials : null,
     expires_at: fromLocalInput(form.expires_at),
-    client_certificate: false,
+    ...certificateTerms(form),
+    networks: networksIn(form.networks),
     reenroll_retired: form.reenroll_retired,
     tags: tagsIn(form.tags),
   };

@@ -9,6 +9,9 @@ export interface EnrollmentTermsForm {
   quota: string;
   /** A date and time as the browser's input has it, in the reader's time zone. */
   expires_at: string;
+  client_certificate: boolean;
+  /** Has no effect without the one above. */
+  certificate_serial: boolean;
   reenroll_retired: boolean;
 }
 
@@ -18,6 +21,8 @@ const LABELS: Readonly<Record<keyof EnrollmentTermsForm, string>> = {
   label: 'Label',
   quota: 'Machine limit',
   expires_at: 'Expires',
+  client_certificate: 'Require a client certificate',
+  certificate_serial: 'Serial number in the certificate',
   reenroll_retired: 'Take retired Macs back',
 };
 
@@ -26,8 +31,18 @@ export function formFromEnrollment(enrollment: Enrollment): EnrollmentTermsForm 
     label: enrollment.label,
     quota: enrollment.quota === null ? '' : String(enrollment.quota),
     expires_at: toLocalInput(enrollment.expires_at),
+    client_certificate: enrollment.client_certificate,
+    certificate_serial: enrollment.certificate_serial,
     reenroll_retired: enrollment.reenroll_retired,
   };
+}
+
+/** The two fields about certificates as they take effect. */
+export function certificateTerms(
+  form: Pick<EnrollmentTermsForm, 'client_certificate' | 'certificate_serial'>,
+) {
+  const { client_certificate } = form;
+  return { client_certificate, certificate_serial: client_certificate && form.certificate_serial };
 }
 
 /** Errors by field; `now` in milliseconds. An expiry that stays is none, even if it has passed. */
@@ -57,11 +72,18 @@ export function toEnrollmentPatch(
   form: EnrollmentTermsForm,
   saved: EnrollmentTermsForm,
 ): EnrollmentPatch {
+  const certificates = certificateTerms(form);
   return {
     ...(form.label.trim() !== saved.label ? { label: form.label.trim() } : {}),
     ...(form.quota.trim() !== saved.quota ? { quota: quotaIn(form.quota) } : {}),
     ...(form.expires_at !== saved.expires_at
       ? { expires_at: fromLocalInput(form.expires_at) }
+      : {}),
+    ...(certificates.client_certificate !== saved.client_certificate
+      ? { client_certificate: certificates.client_certificate }
+      : {}),
+    ...(certificates.certificate_serial !== saved.certificate_serial
+      ? { certificate_serial: certificates.certificate_serial }
       : {}),
     ...(form.reenroll_retired !== saved.reenroll_retired
       ? { reenroll_retired: form.reenroll_retired }

@@ -1,6 +1,7 @@
 // Complete objects for tests, typed by the schema; a test sets only what it checks.
 import type {
   Enrollment,
+  EnrollmentSecret,
   ExecEvent,
   Machine,
   MachineDetail,
@@ -115,7 +116,13 @@ export function someMachineDetail(part: Partial<MachineDetail> = {}): MachineDet
     undelivered_settings: [],
     counts_difference: null,
     serials: [],
-    credential: { enrollment: null, certificate: null, refused_enrollment: null, history: [] },
+    credential: {
+      enrollment: null,
+      certificate: null,
+      previous_secret: null,
+      refused_enrollment: null,
+      history: [],
+    },
     ...part,
   };
 }
@@ -171,12 +178,28 @@ export function someEnrollment(part: Partial<Enrollment> = {}): Enrollment {
     serial_allowlist: null,
     tags: [],
     client_certificate: false,
+    certificate_serial: false,
     reenroll_retired: false,
     expires_at: null,
     created_at: '2026-11-23T12:00:00Z',
     created_by: 'admin',
     revoked_at: null,
+    secrets: [someSecret()],
     etag: '"1"',
+    ...part,
+  };
+}
+
+export function someSecret(part: Partial<EnrollmentSecret> = {}): EnrollmentSecret {
+  return {
+    id: 7,
+    current: true,
+    created_at: '2026-11-23T12:00:00Z',
+    created_by: 'admin',
+    valid_until: null,
+    networks: [],
+    machines: 0,
+    refused: null,
     ...part,
   };
 }

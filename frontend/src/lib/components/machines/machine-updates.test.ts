@@ -101,7 +101,14 @@ describe('updates of a list of machines', () => {
 
   it('reads the list for one that enrolled', async () => {
     const { list, updates } = setUp(true, 'more');
-    updates.hear({ type: 'machine', at, machine_id: 'Z', hostname: 'zurich', change: 'enrolled' });
+    updates.hear({
+      type: 'machine',
+      at,
+      machine_id: 'Z',
+      hostname: 'zurich',
+      change: 'enrolled',
+      enrollment: null,
+    });
     await vi.advanceTimersByTimeAsync(2000);
     expect(list.refresh).toHaveBeenCalledOnce();
   });

@@ -16,6 +16,8 @@ export const NOTICE_TONES: Readonly<Record<NoticeKind, Tone>> = {
   retired: 'info',
   credential_refused: 'danger',
   credential_released: 'warn',
+  secret_refused: 'danger',
+  previous_secret: 'warn',
   identity_conflict: 'danger',
   counts_differ: 'warn',
   tags_withheld: 'warn',
