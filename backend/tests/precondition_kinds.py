@@ -208,14 +208,13 @@ class World:
             wanted = {"name": f"e{self.number}", "rule_type": "TEAMID", "identifiers": ["ABCDEFGHIJ"]}
             names["essential"] = self.made("/essentials", **wanted)["id"]
         if "{listed}" in text:
-            names["listed"] = self.made("/enrollments", label="x", serial_allowlist=["C"])["enrollment"]["id"]
+            made = self.made("/enrollments", label="x", serial_allowlist=["C"])["enrollment"]
+            names["listed"], names["present"] = made["id"], made["secrets"][0]["id"]
         if "{role}" in text:
             permissions = ["rule:read"]
             names["role"] = self.made("/roles", name=f"r{self.number}", permissions=permissions)["id"]
         if "{group}" in text:
             names["group"] = self.made("/groups", name=f"g{self.number}")["id"]
-            made = self.made("/enrollments", label="x", serial_allowlist=["C"])["enrollment"]
-            names["listed"], names["present"] = made["id"], made["secrets"][0]["id"]
         if "{previous}" in text:
             until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
             address = f"/enrollments/{names['listed']}"

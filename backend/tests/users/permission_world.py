@@ -127,15 +127,7 @@ class World:
         if "scim/tokens" in wanted:
             values["scim_token"] = str(self._scim_token())
             values["month"] = (self.server.clock() + timedelta(days=30)).isoformat()
-        if "{ended}" in wanted:
-            until = (self.server.clock() + timedelta(days=1)).isoformat()
-            values["rotated"] = str(self._made("/enrollments", {"label": "rotated"}))
-            rotated = self.admin.post(
-                f"/api/v1/enrollments/{values['rotated']}/secrets", json={"previous_valid_until": until}
-            ).json()
-            values["ended"] = str(rotated["enrollment"]["secrets"][1]["id"])
-        if "{leaving}" in wanted:
-            values["leaving"] = str(self._made("/enrollments", {"label": "leaving"}))
+        values |= self._enrollments(wanted)
         if "{old}" in wanted:
             values["old"] = self._old(side)
         if "{event}" in wanted:
@@ -165,6 +157,23 @@ class World:
             self._role = self._made("/roles", {"name": f"role{number}", "permissions": ["rule:read"]})
             values["role"] = str(self._role)
         return values
+
+    def _enrollments(self, wanted: str) -> dict[str, str]:
+        """Make the enrollments that a request names."""
+        values = {}
+        if "{leaving}" in wanted:
+            values["leaving"] = str(self._made("/enrollments", {"label": "leaving"}))
+        if "{ended}" in wanted:
+            values["rotated"], values["ended"] = self._rotated()
+        return values
+
+    def _rotated(self) -> tuple[str, str]:
+        """Return an enrollment and its previous secret, which is still valid."""
+        enrollment = self._made("/enrollments", {"label": "rotated"})
+        until = (self.server.clock() + timedelta(days=1)).isoformat()
+        path = f"/api/v1/enrollments/{enrollment}/secrets"
+        rotated = self.admin.post(path, json={"previous_valid_until": until}).json()
+        return str(enrollment), str(rotated["enrollment"]["secrets"][1]["id"])
 
     def _made(self, path: str, body: object) -> int:
         response = self.admin.post(f"/api/v1{path}", json=body)

@@ -24,8 +24,8 @@ export const MDMS: readonly Mdm[] = [
       'On the Scope tab add a smart group with a few Macs first, then save.',
     ],
     traps: [
-      'Jamf Pro opens an unsigned profile for editing and writes it anew when you save it: keys that it does not know can get lost. A signed profile stays read-only and is delivered unaltered.',
-      'Jamf Pro replaces $VARIABLES such as $SERIALNUMBER in unsigned profiles only, and only in capital letters.',
+      'Jamf Pro rewrites an unsigned profile when you save it, and keys that it does not know can get lost. A signed profile stays read-only and is delivered unaltered.',
+      '$VARIABLES such as $SERIALNUMBER are replaced in unsigned profiles only, and their names are case-sensitive.',
       'Deliver the approvals before Santa’s package: put the profile into the PreStage enrollment, or into an earlier policy.',
     ],
   },
