@@ -131,8 +131,18 @@ def test_a_secret_is_limited_to_networks(deployment: Deployment, logged_in: Open
     mac = SimulatedMac(deployment.url, secret=made["secret"], machine_id=f"N-{time.time_ns()}")
     assert mac.post_raw("preflight", b"{}").status_code == httpx.codes.UNAUTHORIZED
     mac.close()
+    with deployment.api() as api:
+        until_counted(api, f"/api/v1/enrollments/{made['enrollment']['id']}")
     page.reload()
     expect(row).to_contain_text("1 request refused")
     row.get_by_role("button", name="Secrets").click()
     expect(dialog.get_by_text("the address is in none of its networks")).to_be_visible()
     assert visit.complaints == []
+
+
+def until_counted(api: httpx.Client, path: str) -> None:
+    """Wait until a refused request is counted, which takes some seconds."""
+    deadline = time.monotonic() + 30
+    while api.get(path).json()["secrets"][0]["refused"] is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
