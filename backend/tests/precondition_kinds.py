@@ -207,20 +207,12 @@ class World:
         if "{essential}" in text:
             wanted = {"name": f"e{self.number}", "rule_type": "TEAMID", "identifiers": ["ABCDEFGHIJ"]}
             names["essential"] = self.made("/essentials", **wanted)["id"]
-        if "{listed}" in text:
-            made = self.made("/enrollments", label="x", serial_allowlist=["C"])["enrollment"]
-            names["listed"], names["present"] = made["id"], made["secrets"][0]["id"]
+        names |= self._enrollment(text)
         if "{role}" in text:
             permissions = ["rule:read"]
             names["role"] = self.made("/roles", name=f"r{self.number}", permissions=permissions)["id"]
         if "{group}" in text:
             names["group"] = self.made("/groups", name=f"g{self.number}")["id"]
-        if "{previous}" in text:
-            until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-            address = f"/enrollments/{names['listed']}"
-            wanted = {"previous_valid_until": until}
-            made = self.send(self.one, "POST", f"{address}/secrets", wanted, self.etag(address)).json()
-            names["previous"] = made["enrollment"]["secrets"][1]["id"]
         if "{user}" in text:
             account = {"username": f"u{self.number}", "password": "long enough, 123", "roles": []}
             names["user"] = self.made("/users", **account)["id"]
@@ -251,6 +243,19 @@ class World:
         """Bring something into a state, whatever state it is in."""
         response = self.send(self.one, method, path, body, "*")
         assert response.is_success, response.text
+
+    def _enrollment(self, text: str) -> dict[str, object]:
+        """Make an enrollment with a list of serial numbers, and if it is named a previous secret."""
+        if "{listed}" not in text:
+            return {}
+        made = self.made("/enrollments", label="x", serial_allowlist=["C"])["enrollment"]
+        names = {"listed": made["id"], "present": made["secrets"][0]["id"]}
+        if "{previous}" in text:
+            path = f"/enrollments/{made['id']}"
+            wanted = {"previous_valid_until": (datetime.now(UTC) + timedelta(days=1)).isoformat()}
+            rotated = self.send(self.one, "POST", f"{path}/secrets", wanted, self.etag(path)).json()
+            names["previous"] = rotated["enrollment"]["secrets"][1]["id"]
+        return names
 
     def send(
         self, client: RestClient, method: str, path: str, body: object, if_match: str | None
