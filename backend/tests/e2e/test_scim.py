@@ -34,7 +34,9 @@ def directory(deployment: Deployment, admin: RestClient) -> Iterator[httpx.Clien
         assert is_error(client.get(f"{SCIM}/Users"), 401)
 
 
-def test_a_person_and_a_group_are_provisioned_through_the_proxy(directory: httpx.Client) -> None:
+def test_a_person_and_a_group_are_provisioned_through_the_proxy(
+    directory: httpx.Client, admin: RestClient
+) -> None:
     body = {
         "schemas": [USER],
         "userName": "proxied@example.org",
@@ -54,6 +56,9 @@ def test_a_person_and_a_group_are_provisioned_through_the_proxy(directory: httpx
     for path in (f"/Groups/{group['id']}", f"/Users/{user['id']}"):
         assert directory.delete(path).status_code == httpx.codes.NO_CONTENT
         assert is_error(directory.get(path), 404)
+    (kept,) = admin.get("/api/v1/users", params={"q": "proxied@"}).json()["items"]
+    assert kept["deprovisioned"] is True
+    assert admin.delete(f"/api/v1/users/{kept['id']}").status_code == httpx.codes.NO_CONTENT
 
 
 def test_nobody_gets_in_with_something_else(deployment: Deployment, admin: RestClient) -> None:

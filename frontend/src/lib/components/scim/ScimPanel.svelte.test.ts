@@ -4,6 +4,7 @@ import type { ScimState, ScimToken } from '../../api/types.ts';
 import ScimPanel from './ScimPanel.svelte';
 
 const PATIENT = { timeout: 20_000 };
+const LIMIT = 60_000;
 const TOKEN: ScimToken = {
   id: 3,
   name: 'Entra',
@@ -34,20 +35,28 @@ beforeEach(() => {
   calls.listScimTokens.mockResolvedValue({ items: [TOKEN], next_cursor: null });
 });
 
-it('shows the address, what was provisioned, and the tokens', async () => {
-  render(ScimPanel, { mayEdit: true });
-  expect(await screen.findByText(`${location.origin}/scim/v2`, {}, PATIENT)).toBeTruthy();
-  expect(screen.getByText(/2 people, 1 active; 1 group\./)).toBeTruthy();
-  expect(screen.getByRole('note').textContent).toContain('Map objectId to externalId');
-  expect(await screen.findByText('Entra', {}, PATIENT)).toBeTruthy();
-  expect(screen.getByRole('button', { name: /New SCIM token/ })).toBeTruthy();
-  expect(screen.getByRole('button', { name: /Revoke/ })).toBeTruthy();
-});
+it(
+  'shows the address, what was provisioned, and the tokens',
+  async () => {
+    render(ScimPanel, { mayEdit: true });
+    expect(await screen.findByText(`${location.origin}/scim/v2`, {}, PATIENT)).toBeTruthy();
+    expect(screen.getByText(/2 people, 1 active; 1 group\./)).toBeTruthy();
+    expect(screen.getByRole('note').textContent).toContain('Map objectId to externalId');
+    expect(await screen.findByText('Entra', {}, PATIENT)).toBeTruthy();
+    expect(screen.getByRole('button', { name: /New SCIM token/ })).toBeTruthy();
+    expect(screen.getByRole('button', { name: /Revoke/ })).toBeTruthy();
+  },
+  LIMIT,
+);
 
-it('offers nothing to those who may only look, and warns of nothing that is right', async () => {
-  calls.readScim.mockResolvedValue({ ...TOLD, unlinked_users: 0 });
-  render(ScimPanel, { mayEdit: false });
-  expect(await screen.findByText('Entra', {}, PATIENT)).toBeTruthy();
-  expect(screen.queryByRole('button', { name: /New SCIM token|Rotate|Revoke/ })).toBeNull();
-  expect(screen.queryByRole('note')).toBeNull();
-});
+it(
+  'offers nothing to those who may only look, and warns of nothing that is right',
+  async () => {
+    calls.readScim.mockResolvedValue({ ...TOLD, unlinked_users: 0 });
+    render(ScimPanel, { mayEdit: false });
+    expect(await screen.findByText('Entra', {}, PATIENT)).toBeTruthy();
+    expect(screen.queryByRole('button', { name: /New SCIM token|Rotate|Revoke/ })).toBeNull();
+    expect(screen.queryByRole('note')).toBeNull();
+  },
+  LIMIT,
+);
