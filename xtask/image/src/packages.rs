@@ -32,7 +32,7 @@ const BOOKKEEPING: [&str; 5] =
 /// Packages that others use only to build themselves, metadata included.
 const BUILD_ONLY: [&str; 1] = ["pycparser"];
 /// Parts that the backend never imports (a test looks), by the start of their path.
-const UNUSED: [&str; 22] = [
+const UNUSED: [&str; 30] = [
     // 23 MB of functions that Santa's agents do not have; ext_strings is used
     "cel_expr_python/ext/ext_bindings.",
     "cel_expr_python/ext/ext_encoders.",
@@ -43,11 +43,21 @@ const UNUSED: [&str; 22] = [
     "bazel-project/",
     // compiles extensions; those of argon2 need only the module `_cffi_backend`
     "cffi/",
+    // speaks to security keys, which is the browser's part, and knows their makers
+    "fido2/attestation/",
+    "fido2/client/",
+    "fido2/ctap1.",
+    "fido2/ctap2/",
+    "fido2/hid/",
+    "fido2/mds3.",
+    "fido2/pcsc.",
     // clients and servers that come with their own input and output: uvicorn has its own
     "websockets/asyncio/",
     "websockets/legacy/",
     "websockets/sync/",
     "websockets/trio/",
+    // a command line and its manual page
+    "segno/cli.",
     // for type checkers, test runners and coding assistants
     "annotated_types/test_cases.",
     "anyio/pytest_plugin.",
@@ -104,7 +114,9 @@ fn wanted(path: &str) -> bool {
     if BUILD_ONLY.contains(&package) {
         return false;
     }
-    if top == "bin" || (top.ends_with(".dist-info") && BOOKKEEPING.contains(&name)) {
+    if ["bin", "share"].contains(&top)
+        || (top.ends_with(".dist-info") && BOOKKEEPING.contains(&name))
+    {
         return false;
     }
     // Names of licenses end in anything.
@@ -166,6 +178,8 @@ mod tests {
     fn what_runs_and_licenses_stay_and_the_rest_goes() {
         for path in [
             "fastapi/applications.py",
+            "fido2/public_suffix_list.dat",
+            "fido2/server.py",
             "asyncpg/protocol/protocol.cpython-313-x86_64-linux-gnu.so",
             "x-1.dist-info/METADATA",
             "x-1.dist-info/licenses/LICENSE.c",
@@ -178,6 +192,8 @@ mod tests {
         }
         for path in [
             "bin/uvicorn",
+            "share/man/man1/segno.1",
+            "fido2/client/windows.py",
             "bazel-project/external/x.py",
             "x-1.dist-info/RECORD",
             "httptools/parser/parser.cpp",

@@ -50,6 +50,9 @@ it('announces a wrong code and stays', async () => {
   type('Code of your authenticator app', '000000');
   button('Continue').click();
   expect((await screen.findByRole('alert')).textContent).toContain('The code is wrong');
+  const input = screen.getByLabelText<HTMLInputElement>('Code of your authenticator app');
+  await waitFor(() => expect(document.activeElement).toBe(input));
+  expect(input.selectionEnd).toBe(6);
   expect(onrestart).not.toHaveBeenCalled();
 });
 
