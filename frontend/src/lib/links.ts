@@ -38,6 +38,8 @@ export const eventsLink = (filters: EventFilters & { event?: number } = {}) =>
 export const fileAccessesLink = (filters: FileAccessFilters = {}) =>
   resolve(`/(console)/events/file-accesses${query(filters)}`);
 export const peopleLink = () => resolve('/(console)/people');
+export const groupsLink = () => resolve('/(console)/people/groups');
+export const rolesLink = () => resolve('/(console)/people/roles');
 export const accountLink = () => resolve('/(console)/account');
 export const auditLink = () => resolve('/(console)/audit');
 export const agentAuditsLink = () => resolve('/(console)/events/agents');

@@ -3,6 +3,7 @@ import type { LoginStep } from './auth.ts';
 import { api, ifMatch, unwrap, type CallOptions } from './client.ts';
 import type {
   Page,
+  PermissionExplanation,
   Position,
   SetupLink,
   SetupOffer,
@@ -33,6 +34,12 @@ export function changeUser(user: UserVersion, patch: UserUpdate): Promise<UserAc
 export async function removeUser(user: UserVersion): Promise<void> {
   const params = { path: { user_id: user.id }, header: ifMatch(user) };
   await unwrap(api.DELETE('/api/v1/users/{user_id}', { params }));
+}
+
+/** What a user may do, where, and through which role or group. */
+export function explainPermissions(id: UserAccount['id']): Promise<PermissionExplanation> {
+  const params = { path: { user_id: id } };
+  return unwrap(api.GET('/api/v1/users/{user_id}/permissions', { params }));
 }
 
 export function makeSetupLink(id: UserAccount['id']): Promise<SetupLink> {

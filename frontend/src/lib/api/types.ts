@@ -13,6 +13,19 @@ export type UserCreate = Schemas['UserCreate'];
 export type UserUpdate = Schemas['UserUpdate'];
 /** A role to give. */
 export type RoleGrant = Schemas['RoleGrant'];
+export type RoleInfo = Schemas['RoleInfo'];
+export type RoleList = Schemas['RoleList'];
+export type RoleCreate = Schemas['RoleCreate'];
+export type RoleUpdate = Schemas['RoleUpdate'];
+export type PermissionInfo = Schemas['PermissionInfo'];
+/** What a user may do, and why. */
+export type PermissionExplanation = Schemas['PermissionExplanation'];
+export type PermissionReason = Schemas['Reason'];
+export type Group = Schemas['Group'];
+export type GroupCreate = Schemas['GroupCreate'];
+export type GroupUpdate = Schemas['GroupUpdate'];
+export type GroupMember = Schemas['GroupMember'];
+export type EnvironmentRole = Schemas['EnvironmentRole'];
 export type SetupLink = Schemas['SetupLink'];
 export type SetupOffer = Schemas['SetupOffer'];
 export type Session = Schemas['Session'];

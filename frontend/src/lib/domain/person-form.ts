@@ -58,7 +58,12 @@ export interface AccountForm {
 }
 
 export function formFromAccount(account: UserAccount): AccountForm {
-  return { display_name: account.display_name, roles: account.roles as RoleGrant[] };
+  return { display_name: account.display_name, roles: grantsOf(account.roles) };
+}
+
+/** Roles as a request names them. */
+export function grantsOf(roles: readonly { role: string; tag: string | null }[]): RoleGrant[] {
+  return roles.map(({ role, tag }) => ({ role, tag }));
 }
 
 export function toUserUpdate(form: AccountForm, saved: AccountForm): UserUpdate {

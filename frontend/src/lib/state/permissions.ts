@@ -1,5 +1,6 @@
 // What the logged-in user may do, to show only that. The server checks it again.
 import type { Permission, User } from '../api/types.ts';
+import { roleName } from '../domain/roles.ts';
 
 type Holder = Pick<User, 'permissions' | 'scopes'>;
 
@@ -37,7 +38,7 @@ const TITLES: Record<NonNullable<User['role']>, string> = {
 
 /** A user's strongest role in words, and whether it is limited to tags. */
 export function roleTitle(user: Pick<User, 'role' | 'roles'>): string {
-  if (user.role === null) return 'No role';
+  if (user.role === null) return user.roles.map(roleName).join(', ') || 'No role';
   const held = user.roles.filter((grant) => grant.role === user.role);
   if (held.some((grant) => grant.tag === null)) return TITLES[user.role];
   return `${TITLES[user.role]} for ${held.map((grant) => grant.tag).join(', ')}`;

@@ -1,5 +1,7 @@
 import { listUsers } from '#lib/api/people.ts';
+import { listRoles } from '#lib/api/roles.ts';
 import { listTags } from '#lib/api/tags.ts';
+import { roleChoices } from '#lib/domain/roles.ts';
 import { textParam } from '#lib/domain/url-state.ts';
 import { PagedList } from '#lib/state/paged-list.svelte.ts';
 import { may } from '#lib/state/permissions.ts';
@@ -16,7 +18,17 @@ export const load: PageLoad = async ({ url, fetch, parent }) => {
         : { items: [], next_cursor: null },
     key: (account) => account.id,
   });
-  const tags = may(user, 'user:write') ? await listTags({ fetch }).catch(() => []) : [];
+  const mayEdit = may(user, 'user:write');
+  const [tags, roles] = await Promise.all([
+    mayEdit ? listTags({ fetch }).catch(() => []) : [],
+    mayEdit
+      ? listRoles({ fetch }).then(
+          ({ items }) => items,
+          () => [],
+        )
+      : [],
+  ]);
   await briefly(list.first);
-  return { title: 'People', list, q, tags: tags.map(({ name }) => name) };
+  const names = tags.map(({ name }) => name);
+  return { title: 'People', list, q, tags: names, choices: roleChoices(roles) };
 };
