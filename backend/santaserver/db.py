@@ -42,7 +42,7 @@ EVENT_CONNECTIONS = 4
 REST_CONNECTIONS = 10
 REST_PER_USER = 4
 """For one user at a time, so that one user's searches do not block the others."""
-PREPARATION_CONNECTIONS = 3
+PREPARATION_CONNECTIONS = 4
 """For large changes of rules, which are made ready beside the syncs that wait for them."""
 MAX_WAITING = 2000
 TRUSTED_FOR = 0.25

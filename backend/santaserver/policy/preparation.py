@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 LARGE = 1000
 """Versions in one layer above which a change is made in parts."""
 PARTS_AT_ONCE = 2
-"""One connection remains for what each set of layers adds."""
+SETS_AT_ONCE = 1
+"""Whole sets that are compared; parts do not wait for them, and one connection remains for overlays."""
 
 KEEP = 5.0
 """Seconds in which whoever waited for something must have asked for it again."""
@@ -93,7 +94,8 @@ class RulePreparer:
         self._made: dict[Hashable, Any] = {}
         """What was just made, for those who waited for it."""
         self._under_way: dict[Hashable, asyncio.Task[Any]] = {}
-        self._turn = asyncio.Semaphore(PARTS_AT_ONCE)
+        self._part_turn = asyncio.Semaphore(PARTS_AT_ONCE)
+        self._set_turn = asyncio.Semaphore(SETS_AT_ONCE)
 
     def joined(self, wanted: Wanted, number: int) -> JoinedRules:
         """Return the rules of a sync, at least so many or all; else raise `NotPrepared`."""
@@ -117,7 +119,7 @@ class RulePreparer:
             return self._made[name]  # type: ignore[no-any-return]
 
         async def work() -> None:
-            async with self._turn, self._connect() as connection:
+            async with self._set_turn, self._connect() as connection:
                 self._made[name] = await make(connection)
             asyncio.get_running_loop().call_later(KEEP, self._made.pop, name, None)
 
@@ -154,7 +156,7 @@ class RulePreparer:
     async def _fill(self, part: LayerRules, client: Capabilities) -> None:
         """Read what a layer contributes, and let it be used from the first portion on."""
         try:
-            async with self._turn, self._connect() as connection:
+            async with self._part_turn, self._connect() as connection:
                 await _read(connection, self._caches, part, client)
         except BaseException as error:
             part.end(Overloaded(WHAT) if isinstance(error, asyncio.CancelledError) else error)
