@@ -18,7 +18,7 @@ DISPUTED = {
     "PATCH /Groups/{id} add member",  # somebody who does not exist is refused, not forgotten
     "PATCH /Groups/{id} remove members",  # 204 again
 }
-LIMIT = 120.0
+LIMIT = 600.0
 
 
 @pytest.fixture
