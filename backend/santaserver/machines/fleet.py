@@ -11,6 +11,7 @@ from santaserver.errors import NotFound, PreconditionFailed, wrong_field
 from santaserver.live.messages import MachineChange, MachineChanged
 from santaserver.machines import fleet_repository as repository
 from santaserver.machines.fleet_repository import FleetRow
+from santaserver.machines.repository import ListFilter
 from santaserver.machines.schemas import FleetAction, FleetOrder, FleetResult
 from santaserver.outbox import message
 from santaserver.policy.change import Change, policy_change
@@ -64,7 +65,8 @@ async def _selected(work: UnitOfWork, scope: Scope, order: FleetOrder) -> list[i
     elif order.count is None:
         raise wrong_field("count", "A filter needs the number of machines that it is expected to match")
     else:
-        ids = await repository.matching(work.connection, scope, order.filter.q, retired=order.filter.retired)
+        wanted = ListFilter(order.filter.q, order.filter.retired, order.filter.withheld)
+        ids = await repository.matching(work.connection, scope, wanted)
     if order.count is not None and order.count != len(ids):
         raise PreconditionFailed(
             f"{len(ids)} machines match now, not {order.count}; nothing was changed. Look at the list again"

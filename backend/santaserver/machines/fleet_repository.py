@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from santaserver.db import Connection
 from santaserver.enrollment.credentials import Credential
-from santaserver.machines.repository import filter_condition
+from santaserver.machines.repository import ListFilter, filter_condition
 from santaserver.policy import member_log
 from santaserver.policy.change import Change
 from santaserver.scope import Scope, machine_in
@@ -46,9 +46,9 @@ async def named(connection: Connection, scope: Scope, machine_ids: Sequence[str]
     return {row["machine_id"]: row["id"] for row in rows}
 
 
-async def matching(connection: Connection, scope: Scope, text: str, *, retired: bool) -> list[int]:
+async def matching(connection: Connection, scope: Scope, wanted: ListFilter) -> list[int]:
     """Return the row ids of the machines that a list with this filter shows."""
-    condition, values = filter_condition(scope, text, retired=retired, first=1)
+    condition, values = filter_condition(scope, wanted, first=1)
     rows = await connection.fetch(f"select m.id from machine m where {condition}", *values)  # noqa: S608
     return [row[0] for row in rows]
 

@@ -10,6 +10,7 @@ from santaserver.db import Connection
 from santaserver.enrollment.secret_refusals import RefusalReason
 from santaserver.machines.sync_state import SYNC_STATE
 from santaserver.paging import like_pattern
+from santaserver.policy.withholding_repository import WITHHELD
 from santaserver.reads import Row
 from santaserver.scope import Scope, machine_in
 
@@ -65,6 +66,15 @@ HISTORY = [
     )
 ]
 """Acts on a machine's credential and its place in the fleet."""
+
+
+class ListFilter(Struct, frozen=True):
+    """Which machines a list shows."""
+
+    text: str = ""
+    retired: bool = False
+    withheld: bool = False
+    secret: int | None = None
 
 
 class MachineRow(Struct, frozen=True):
@@ -144,40 +154,41 @@ async def list_machines(
     now: datetime,
     after: tuple[str, int] | None,
     limit: int,
-    text: str,
-    *,
-    retired: bool = False,
-    secret: int | None = None,
+    wanted: ListFilter,
 ) -> Sequence[Row]:
     """Return machines by host name, after the given (host name, row id)."""
     values: list[object] = [now, limit]
-    where, more = filter_condition(scope, text, retired=retired, first=3)
+    where, more = filter_condition(scope, wanted, first=3)
     values += more
-    if secret is not None:
-        values.append(secret)
-        where += f" and m.secret_id = ${len(values)}"
     if after is not None:
         values += after
         where += f" and (m.hostname, m.id) > (${len(values) - 1}, ${len(values)})"
     return await connection.fetch(f"{LISTED} where {where} order by m.hostname, m.id limit $2", *values)
 
 
-def filter_condition(scope: Scope, text: str, *, retired: bool, first: int) -> tuple[str, list[object]]:
+def filter_condition(scope: Scope, wanted: ListFilter, *, first: int) -> tuple[str, list[object]]:
     """Return the condition of a list's filter, and its values, which begin at the parameter `first`."""
-    condition = "m.retired_at is not null and m.deleted_at is null" if retired else "m.retired_at is null"
+    condition = "m.retired_at is null"
+    if wanted.retired:
+        condition = "m.retired_at is not null and m.deleted_at is null"
+    if wanted.withheld:
+        condition += f" and m.id in ({WITHHELD})"
     values: list[object] = []
-    if text.strip():
-        values.append(like_pattern(text))
+    if wanted.text.strip():
+        values.append(like_pattern(wanted.text))
         condition += f" and ({' or '.join(f'{column} ilike ${first}' for column in SEARCHED)})"
+    if wanted.secret is not None:
+        values.append(wanted.secret)
+        condition += f" and m.secret_id = ${first + len(values) - 1}"
     if not scope.everywhere:
         values.append(scope.tag_ids)
         condition += f" and {machine_in('m.id', f'${first + len(values) - 1}')}"
     return condition, values
 
 
-async def count_machines(connection: Connection, scope: Scope, text: str, *, retired: bool) -> int:
+async def count_machines(connection: Connection, scope: Scope, wanted: ListFilter) -> int:
     """Count the machines in scope that match a filter."""
-    condition, values = filter_condition(scope, text, retired=retired, first=1)
+    condition, values = filter_condition(scope, wanted, first=1)
     number: int = await connection.fetchval(
         f"select count(*) from machine m where {condition}",  # noqa: S608 - constants
         *values,

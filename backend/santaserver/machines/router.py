@@ -25,6 +25,7 @@ from santaserver.machine_path import MachinePath
 from santaserver.machines import fleet, service
 from santaserver.machines.policy_at import PolicyQuery, policy_at
 from santaserver.machines.policy_schemas import MachinePolicyThen
+from santaserver.machines.repository import ListFilter
 from santaserver.machines.schemas import (
     CleanSync,
     FleetAction,
@@ -48,6 +49,13 @@ SecretParam = Annotated[
     RowId | None,
     Query(description="Id of an enrollment secret: only machines that showed it at their last preflight"),
 ]
+WithheldParam = Annotated[
+    bool,
+    Query(
+        description="Only machines whose tags do not follow their report: what they need would be blocked. "
+        "Each one's notices say why"
+    ),
+]
 
 router = AreaRouter(prefix="/machines", tags=["machines"], responses=responses(Unauthorized, Forbidden))
 
@@ -65,20 +73,24 @@ async def list_machines(
     q: SearchParam = "",
     retired: RetiredParam = False,
     secret: SecretParam = None,
+    withheld: WithheldParam = False,
 ) -> Response:
     """List machines by host name."""
-    found = await service.list_machines(
-        connection, scope, now, cursor, limit, q, retired=retired, secret=secret
-    )
+    wanted = ListFilter(q, retired, withheld, secret)
+    found = await service.list_machines(connection, scope, now, cursor, limit, wanted)
     return json_response(found)
 
 
 @router.get("/count")
 async def count_machines(
-    scope: MayWrite, connection: ConnectionDep, q: SearchParam = "", retired: RetiredParam = False
+    scope: MayWrite,
+    connection: ConnectionDep,
+    q: SearchParam = "",
+    retired: RetiredParam = False,
+    withheld: WithheldParam = False,
 ) -> MachineCount:
     """Count the machines that an order with this filter concerns: those listed that one may change."""
-    return await service.count_machines(connection, scope, q, retired=retired)
+    return await service.count_machines(connection, scope, ListFilter(q, retired, withheld))
 
 
 @router.post("/actions", responses=responses(NotFound, PreconditionFailed, Unprocessable))

@@ -227,6 +227,7 @@ class MachineFilter(Input):
 
     q: Text = Field("", max_length=200, description="As in the list of machines")
     retired: bool = Field(False, description="Retired machines instead of the others")
+    withheld: bool = Field(False, description="Only machines that a tag is withheld from")
 
 
 class FleetOrder(Input):

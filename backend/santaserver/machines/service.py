@@ -14,7 +14,7 @@ from santaserver.live.messages import MachineChange, MachineChanged
 from santaserver.machines import repository
 from santaserver.machines.detail import detail_of
 from santaserver.machines.items import machine_etag, machine_of, machine_tag
-from santaserver.machines.repository import MachineRow, MonitorWindow
+from santaserver.machines.repository import ListFilter, MachineRow, MonitorWindow
 from santaserver.machines.schemas import CleanKind, Machine, MachineCount, MachineDetail, MonitorMode
 from santaserver.outbox import message
 from santaserver.paging import decode_cursor
@@ -37,17 +37,12 @@ async def list_machines(
     now: datetime,
     cursor: str | None,
     limit: int,
-    text: str,
-    *,
-    retired: bool,
-    secret: int | None = None,
+    wanted: ListFilter,
 ) -> ItemPage:
     """Return a page of machines by host name."""
     key = decode_cursor(cursor, (str, int))
     after = (str(key[0]), int(key[1])) if key else None
-    rows = await repository.list_machines(
-        connection, scope, now, after, limit + 1, text, retired=retired, secret=secret
-    )
+    rows = await repository.list_machines(connection, scope, now, after, limit + 1, wanted)
     return page_of(rows, limit, machine_of, lambda row: (row["hostname"], row["row_id"]))
 
 
@@ -153,9 +148,9 @@ async def _changed(
     return shown
 
 
-async def count_machines(connection: Connection, scope: Scope, text: str, *, retired: bool) -> MachineCount:
+async def count_machines(connection: Connection, scope: Scope, wanted: ListFilter) -> MachineCount:
     """Count the machines in scope that match a filter."""
-    return MachineCount(count=await repository.count_machines(connection, scope, text, retired=retired))
+    return MachineCount(count=await repository.count_machines(connection, scope, wanted))
 
 
 async def _find(

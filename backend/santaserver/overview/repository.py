@@ -9,6 +9,7 @@ from santaserver.db import Connection
 from santaserver.events.counts import BY_HOUR
 from santaserver.events.repository import GROUPS
 from santaserver.machines.sync_state import FLEET_STATES
+from santaserver.policy.withholding_repository import WITHHELD
 
 
 class Counts(NamedTuple):
@@ -41,8 +42,7 @@ select
      select client_mode, count(*) as macs from machine
      where client_mode <> '' and retired_at is null group by client_mode) modes),
   (select count(*) from rule where removed_at is null),
-  (select count(distinct w.machine_id) from withheld_layer w join layer l on l.id = w.layer_id
-   where l.removed_at is null),
+  (select count(distinct machine_id) from ({WITHHELD}) withheld),
   (select coalesce(json_agg(numbers)::text, '[]') from (
      select json_build_array(hour, {SUMS}, sum(events)) as numbers
      from {BY_HOUR} counted where hour >= $2 group by hour) hours)

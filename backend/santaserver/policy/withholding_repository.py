@@ -44,6 +44,9 @@ on conflict (machine_id, layer_id) do update set gained = excluded.gained, reaso
   where (w.gained, w.reason) is distinct from (excluded.gained, excluded.reason)
 returning layer_id
 """
+WITHHELD = """select w.machine_id from withheld_layer w join layer l on l.id = w.layer_id
+  where l.removed_at is null"""
+"""The machines that a layer is withheld from; one may be there more than once."""
 OF_MACHINE = f"""
 select {NAME}, w.gained, w.since, w.reason from withheld_layer w join {NAMED} on l.id = w.layer_id
 where w.machine_id = $1 and l.removed_at is null order by l.rank

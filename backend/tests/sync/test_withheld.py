@@ -250,3 +250,34 @@ def test_a_report_and_a_change_are_judged_one_after_the_other(
         holder.until(lambda: value(server.dsn, WAITING) == 1)
     changing.join()
     assert "GlobalProtect (VPN)" in refused(responses[0])
+
+
+def test_the_list_of_machines_finds_those_with_withheld_tags(
+    server: RunningServer, admin: httpx.Client, mac: SimulatedMac
+) -> None:
+    lab_and_quiet(admin)
+    others = [
+        SimulatedMac(server.url, machine_id=name, serial=name, hostname=name) for name in ("o-1", "o-2")
+    ]
+    for other in others:
+        other.sync()
+        other.close()
+    mac.groups, mac.hostname = ["quiet"], "lab-1"
+    mac.sync()
+
+    def found(**query: str | bool) -> list[str]:
+        items = admin.get("/api/v1/machines", params={"withheld": True, **query}).json()["items"]
+        count = admin.get("/api/v1/machines/count", params={"withheld": True, **query}).json()["count"]
+        assert count == len(items)
+        return [item["machine_id"] for item in items]
+
+    assert found() == found(q="lab") == [mac.machine_id]
+    assert found(q="o-1") == found(retired=True) == []
+    assert len(admin.get("/api/v1/machines").json()["items"]) == 3
+    order = {"action": "release", "filter": {"withheld": True}, "count": 1}
+    assert admin.post("/api/v1/machines/actions", json=order).json()["changed"] == 1
+    released = admin.get("/api/v1/machines").json()["items"]
+    assert [one["machine_id"] for one in released if one["released_at"]] == [mac.machine_id]
+    add_rule(admin, TEAM, ALLOW, rule_type="TEAMID")
+    mac.sync()
+    assert found() == []

@@ -27,8 +27,9 @@ export const tagsLink = () => resolve('/(console)/tags');
 export const tagLink = (id: number) => resolve('/(console)/tags/[id]', { id: String(id) });
 export const machineLink = (id: string) =>
   resolve('/(console)/machines/[...id]', { id: machineSegment(id) });
-export const machinesLink = (filters: Pick<MachineFilters, 'q'> = {}) =>
-  resolve(`/(console)/machines${query(filters)}`);
+export const machinesLink = (
+  filters: Pick<MachineFilters, 'q'> & { show?: 'retired' | 'withheld' } = {},
+) => resolve(`/(console)/machines${query(filters)}`);
 export const rulesLink = (filters: RuleFilters = {}) =>
   resolve(`/(console)/rules${query(filters)}`);
 export const removedRulesLink = () => resolve('/(console)/rules/removed');

@@ -35,7 +35,8 @@ export function orderForMany(
   count: number,
   reason: string,
 ): Promise<FleetResult> {
-  const filter = { q: filters.q ?? '', retired: filters.retired ?? false };
+  const { q = '', retired = false, withheld = false } = filters;
+  const filter = { q, retired, withheld };
   return unwrap(api.POST('/api/v1/machines/actions', { body: { action, filter, count, reason } }));
 }
 

@@ -4135,6 +4135,12 @@ export interface components {
              * @default false
              */
             retired: boolean;
+            /**
+             * Withheld
+             * @description Only machines that a tag is withheld from
+             * @default false
+             */
+            withheld: boolean;
         };
         /**
          * MachineNumbers
@@ -11307,6 +11313,8 @@ export interface operations {
                 retired?: boolean;
                 /** @description Id of an enrollment secret: only machines that showed it at their last preflight */
                 secret?: number | null;
+                /** @description Only machines whose tags do not follow their report: what they need would be blocked. Each one's notices say why */
+                withheld?: boolean;
             };
             header?: never;
             path?: never;
@@ -12239,6 +12247,8 @@ export interface operations {
                 q?: string;
                 /** @description Retired machines instead of the others */
                 retired?: boolean;
+                /** @description Only machines whose tags do not follow their report: what they need would be blocked. Each one's notices say why */
+                withheld?: boolean;
             };
             header?: never;
             path?: never;
