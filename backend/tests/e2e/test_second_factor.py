@@ -102,6 +102,7 @@ def test_a_passkey_is_added_logs_in_and_is_removed(
     open_page: OpenPage, deployment: Deployment, office: str, width: str
 ) -> None:
     page = visit(open_page, f"{office}/account", width)
+    expect(page.get_by_role("button", name="Sign in with a passkey")).to_be_visible()
     fits(page)
     enter_password(page, person(deployment))
     panel = page.get_by_role("region", name="Sign-in and security")
@@ -247,6 +248,7 @@ def test_a_new_administrator_is_offered_a_passkey_and_an_administrator_resets_it
     other = visit(open_page, f"{office}/people?q={made['username']}", "desktop")
     enter_password(other, boss)
     row_of(other, made["username"]).get_by_role("button", name="Reset 2FA").click()
+    expect(form_dialog(other)).to_contain_text("the password alone logs the user in")
     fits(other)
     form_dialog(other).get_by_role("button", name="Reset", exact=True).click()
     expect(row_of(other, made["username"]).get_by_role("button", name="Reset 2FA")).to_have_count(0)
