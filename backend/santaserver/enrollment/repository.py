@@ -2,22 +2,24 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct, structs
 from msgspec.structs import astuple
 
 from santaserver.db import Connection
-from santaserver.enrollment.secret_repository import SecretRow, add_secret, is_known, secrets_of
+from santaserver.enrollment.secret_repository import SECRETS, SecretRow, add_secret, is_known, secrets_in
 
-SELECT = """
+SELECT = f"""
 select e.id, e.label, e.quota, e.serial_allowlist, e.expires_at, e.client_certificate,
   e.certificate_serial, e.reenroll_retired,
   e.revoked_at, e.created_at, coalesce(u.username, ''),
   (select count(*) from machine m where m.enrollment_id = e.id and m.retired_at is null),
   array(select t.name from tag t join tag_enrollment x on x.tag_id = t.id
-        where x.enrollment_id = e.id and t.removed_at is null order by t.name)
+        where x.enrollment_id = e.id and t.removed_at is null order by t.name),
+  {SECRETS}
 from enrollment e left join app_user u on u.id = e.created_by
-"""
+"""  # noqa: S608 - a constant
 
 ADD = """
 insert into enrollment (label, quota, serial_allowlist, expires_at, client_certificate,
@@ -72,20 +74,21 @@ class EnrollmentRow(Struct, frozen=True):
         return [secret.plain for secret in self.secrets if secret.recent]
 
 
+def _enrollment(*columns: Any) -> EnrollmentRow:  # noqa: ANN401 - values of a record
+    *plain, secrets = columns
+    return structs.replace(EnrollmentRow(*plain), secrets=secrets_in(secrets))
+
+
 async def list_enrollments(connection: Connection, before: int, limit: int) -> Sequence[EnrollmentRow]:
     """Return enrollments, the newest first, before the given id."""
     rows = await connection.fetch(f"{SELECT} where e.id < $1 order by e.id desc limit $2", before, limit)
-    secrets = await secrets_of(connection, [row["id"] for row in rows])
-    return [structs.replace(EnrollmentRow(*row), secrets=secrets[row["id"]]) for row in rows]
+    return [_enrollment(*row) for row in rows]
 
 
 async def find_enrollment(connection: Connection, number: int) -> EnrollmentRow | None:
     """Return one enrollment."""
     row = await connection.fetchrow(f"{SELECT} where e.id = $1", number)
-    if row is None:
-        return None
-    secrets = await secrets_of(connection, [number])
-    return structs.replace(EnrollmentRow(*row), secrets=secrets[number])
+    return _enrollment(*row) if row else None
 
 
 async def lock_enrollment(connection: Connection, number: int) -> None:

@@ -1,11 +1,10 @@
 """The secrets of enrollments in the database: the present one and those before it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
 from santaserver.clock import stamp
@@ -17,18 +16,26 @@ if TYPE_CHECKING:
 SHOWN = 10
 """Of an enrollment, the newest; more when Macs still show them."""
 
-SECRETS = f"""
-select s.enrollment_id, s.id, s.secret_hash, s.networks, s.created_at, coalesce(u.username, ''),
-  s.valid_until, s.machines, s.refused, s.refused_at, s.refused_reason, s.refused_address,
-  s.place <= {SHOWN}
-from (
-  select s.*, row_number() over (partition by s.enrollment_id order by s.id desc) as place,
-    (select count(*) from machine m where m.secret_id = s.id and m.retired_at is null) as machines
-  from enrollment_secret s where s.enrollment_id = any($1)) s
-left join app_user u on u.id = s.created_by
-where s.place <= {SHOWN} or s.machines > 0
-order by s.enrollment_id, s.id desc
-"""  # noqa: S608 - a constant
+
+def _time(column: str) -> str:
+    """Return the SQL of a time as JSON has it, in UTC whatever the time zone of the session is."""
+    return f"to_json({column} at time zone 'UTC') #>> '{{}}' || 'Z'"
+
+
+SECRETS = f"""(
+  select coalesce(json_agg(json_build_object(
+    'id', s.id, 'secret_hash', encode(s.secret_hash, 'base64'), 'networks', s.networks,
+    'created_at', {_time("s.created_at")}, 'created_by', coalesce(u.username, ''),
+    'valid_until', {_time("s.valid_until")}, 'machines', s.machines, 'refused', s.refused,
+    'refused_at', {_time("s.refused_at")}, 'refused_reason', s.refused_reason,
+    'refused_address', s.refused_address, 'recent', s.place <= {SHOWN}) order by s.id desc), '[]')::text
+  from (
+    select s.*, row_number() over (order by s.id desc) as place,
+      (select count(*) from machine m where m.secret_id = s.id and m.retired_at is null) as machines
+    from enrollment_secret s where s.enrollment_id = e.id) s
+  left join app_user u on u.id = s.created_by
+  where s.place <= {SHOWN} or s.machines > 0)"""  # noqa: S608 - constants
+"""The secrets of enrollment `e`, the newest first, as JSON."""
 
 
 class SecretRow(Struct, frozen=True):
@@ -56,12 +63,9 @@ class SecretRow(Struct, frozen=True):
         return {"id": self.id, "networks": self.networks, "valid_until": until}
 
 
-async def secrets_of(connection: Connection, enrollments: Sequence[int]) -> dict[int, list[SecretRow]]:
-    """Return the secrets of enrollments, the newest first."""
-    found: dict[int, list[SecretRow]] = {number: [] for number in enrollments}
-    for number, *row in await connection.fetch(SECRETS, enrollments):
-        found[number].append(SecretRow(*row))
-    return found
+def secrets_in(text: str) -> list[SecretRow]:
+    """Return what `SECRETS` selected."""
+    return msgspec.json.decode(text, type=list[SecretRow])
 
 
 async def add_secret(
@@ -104,7 +108,7 @@ async def is_known(connection: Connection, secret_hash: bytes) -> bool:
     return known
 
 
-async def add_refusals(connection: Connection, secrets: Mapping[int, tuple[int, Refused]]) -> None:
+async def add_refusals(connection: Connection, secrets: Mapping[int, tuple[int, "Refused"]]) -> None:
     """Add to the numbers of refused requests; in order, so that two processes do not wait for each other."""
     for secret, (number, last) in sorted(secrets.items()):
         await connection.execute(
@@ -118,7 +122,7 @@ async def add_refusals(connection: Connection, secrets: Mapping[int, tuple[int, 
         )
 
 
-async def note_refused_machines(connection: Connection, machines: Mapping[str, Refused]) -> None:
+async def note_refused_machines(connection: Connection, machines: Mapping[str, "Refused"]) -> None:
     """Note for Macs of the enrollment that they were refused; one that is being changed is left out."""
     if not machines:
         return
