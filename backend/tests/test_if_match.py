@@ -17,6 +17,8 @@ WITHOUT = {
     "DELETE /api/v1/auth/second-factor/totp": "removes what cannot be changed",
     "DELETE /api/v1/auth/passkeys/{passkey_id}": "removes what cannot be changed",
     "DELETE /api/v1/users/{user_id}/second-factor": "removes all there is, whatever it is",
+    "PUT /api/v1/groups/{group_id}/members/{user_id}": "adds one member, whoever else there is",
+    "DELETE /api/v1/groups/{group_id}/members/{user_id}": "removes one member, whoever else there is",
     "DELETE /api/v1/sessions": "ends sessions for good, whatever state they are in",
     "DELETE /api/v1/sessions/{session_id}": "the same for one; a second time changes nothing",
     "DELETE /api/v1/tokens/{token_id}": "revokes it for good, whatever state it is in",

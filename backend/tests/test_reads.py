@@ -36,6 +36,8 @@ AUDIT = {
         "timestamp": 1_763_900_000,
     }
 }
+AROUND = ("BEGIN", "set local", "COMMIT")
+"""What a read may be wrapped in."""
 LISTS: list[tuple[str, Any, int]] = [
     ("/api/v1/machines", Page[Machine], 3),
     ("/api/v1/machines?limit=1", Page[Machine], 1),
@@ -123,7 +125,7 @@ def test_a_list_is_one_statement_and_says_what_its_schema_says(
         response = signed_in.get(path.format(tag=tag))
     assert response.status_code == httpx.codes.OK, response.text
     assert response.headers["content-type"] == "application/json"
-    assert len(sent) == 1, sent
+    assert len([one for one in sent if not one.startswith(AROUND)]) == 1, sent
     message = TypeAdapter(schema)
     assert message.dump_json(message.validate_json(response.content)).decode() == response.text
     content = response.json()

@@ -17,7 +17,7 @@ from santaserver.cache import CacheMemory, LruCache
 from santaserver.db import Connection
 from santaserver.enrollment import machine_repository as repository
 from santaserver.enrollment.certificates import names_serial
-from santaserver.enrollment.secret_refusals import RefusalReason, SecretRefused
+from santaserver.enrollment.refused_secret import RefusalReason, SecretRefused
 from santaserver.enrollment.secrets import hash_secret
 from santaserver.errors import Unauthorized
 from santaserver.tokens.limits import Network, is_allowed, parse_network

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import AwareDatetime, BaseModel, Field
 
 from santaserver.enrollment.payloads import PayloadKind
-from santaserver.enrollment.secret_refusals import RefusalReason
+from santaserver.enrollment.refused_secret import RefusalReason
 from santaserver.inputs import Input, Line, Text, Time, unchanged
 from santaserver.policy.targets import RuleType
 from santaserver.tokens.schemas import NetworkText

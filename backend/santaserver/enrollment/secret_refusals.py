@@ -9,14 +9,14 @@ import asyncio
 import logging
 from collections import Counter
 from datetime import datetime
-from typing import Literal, get_args
+from typing import get_args
 
 import asyncpg
-from msgspec import Struct
 
 from santaserver.db import Database
 from santaserver.enrollment import secret_repository as repository
-from santaserver.errors import DatabaseUnavailable, StatementTimeout, Unauthorized
+from santaserver.enrollment.refused_secret import RefusalReason, Refused, SecretRefused
+from santaserver.errors import DatabaseUnavailable, StatementTimeout
 from santaserver.postgres.failures import describe
 
 log = logging.getLogger(__name__)
@@ -26,42 +26,6 @@ EVERY = 3.0
 MOST_MACHINES = 1000
 """Macs noted in one write."""
 MAX_ADDRESS = 300
-
-RefusalReason = Literal[
-    "revoked", "expired", "replaced", "network", "certificate", "certificate_serial", "serial", "quota"
-]
-DETAILS: dict[RefusalReason, str] = {
-    "revoked": "The enrollment of this secret was revoked; deploy a profile with another enrollment's secret",
-    "expired": "The enrollment secret has expired; put a new one into the profile",
-    "replaced": "This enrollment secret was replaced and is no longer accepted; deploy the profile with the "
-    "present one",
-    "network": "This enrollment secret is not accepted from the address that the request came from",
-    "certificate": "This enrollment requires a client certificate besides its secret",
-    "certificate_serial": "This enrollment requires a client certificate whose subject contains the "
-    "machine's serial number",
-    "serial": "This enrollment does not list the machine's serial number",
-    "quota": "The machine limit of this enrollment is reached",
-}
-
-
-class SecretRefused(Unauthorized):
-    """The secret is known, but a condition of it or of its enrollment is not met."""
-
-    def __init__(self, enrollment: int, secret: int | None, reason: RefusalReason) -> None:
-        """Keep whose secret it is, and why it is refused."""
-        super().__init__(DETAILS[reason])
-        self.enrollment = enrollment
-        self.secret = secret
-        self.reason = reason
-
-
-class Refused(Struct, frozen=True):
-    """The last refused request with a secret, or for a Mac."""
-
-    enrollment: int
-    reason: RefusalReason
-    address: str
-    at: datetime
 
 
 class RefusedSecrets:

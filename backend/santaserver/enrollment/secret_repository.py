@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
 from santaserver.clock import stamp
 from santaserver.db import Connection
-
-if TYPE_CHECKING:
-    from santaserver.enrollment.secret_refusals import Refused
+from santaserver.enrollment.refused_secret import Refused
 
 SHOWN = 10
 """Of an enrollment, the newest; more when Macs still show them."""
@@ -108,7 +105,7 @@ async def is_known(connection: Connection, secret_hash: bytes) -> bool:
     return known
 
 
-async def add_refusals(connection: Connection, secrets: Mapping[int, tuple[int, "Refused"]]) -> None:
+async def add_refusals(connection: Connection, secrets: Mapping[int, tuple[int, Refused]]) -> None:
     """Add to the numbers of refused requests; in order, so that two processes do not wait for each other."""
     for secret, (number, last) in sorted(secrets.items()):
         await connection.execute(
@@ -122,7 +119,7 @@ async def add_refusals(connection: Connection, secrets: Mapping[int, tuple[int, 
         )
 
 
-async def note_refused_machines(connection: Connection, machines: Mapping[str, "Refused"]) -> None:
+async def note_refused_machines(connection: Connection, machines: Mapping[str, Refused]) -> None:
     """Note for Macs of the enrollment that they were refused; one that is being changed is left out."""
     if not machines:
         return

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from santaserver.enrollment.secret_refusals import RefusalReason
+from santaserver.enrollment.refused_secret import RefusalReason
 from santaserver.machines.schemas import (
     Client,
     CountsDifference,

@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from santaserver.db import Connection
-from santaserver.enrollment.secret_refusals import RefusalReason
+from santaserver.enrollment.refused_secret import RefusalReason
 from santaserver.machines.sync_state import SYNC_STATE
 from santaserver.paging import like_pattern
 from santaserver.policy.withholding_repository import WITHHELD

@@ -4,21 +4,16 @@ Rules and settings at a policy number never change, so entries need no invalidat
 worker.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from santaserver import sizes
 from santaserver.cache import CacheMemory, LruCache
 from santaserver.policy.capabilities import Capabilities
+from santaserver.policy.large_change import Preparer
 from santaserver.policy.layer_rules import LayerKey, LayerRules, Overlay, OverlayKey, Span
 from santaserver.policy.rule_text import Key, RuleSet, RuleText
 from santaserver.policy.states import PolicyState, RuleCounts
-
-if TYPE_CHECKING:
-    from santaserver.policy.preparation import RulePreparer
 
 Layers = tuple[int, ...]
 """Ids of layers, the lowest rank first."""
@@ -84,7 +79,7 @@ class PolicyCaches:
         """(a large layer's part, another layer, its span) → targets that both decide."""
         self.overlays: LruCache[OverlayKey, Overlay] = LruCache(memory, "rule_overlays", _overlay_size)
         """What each set of layers adds to the parts."""
-        self.preparer: RulePreparer | None = None
+        self.preparer: Preparer | None = None
         """Makes large changes; without one, whoever needs them does."""
 
 

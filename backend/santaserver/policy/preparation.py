@@ -6,9 +6,8 @@ many Macs ask for an import at the same moment, syncs that need nothing of it go
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
@@ -18,6 +17,7 @@ from santaserver.errors import Overloaded
 from santaserver.policy import layer_log, rule_log
 from santaserver.policy.caches import PolicyCaches
 from santaserver.policy.capabilities import Capabilities
+from santaserver.policy.large_change import Wanted
 from santaserver.policy.layer_log import Version
 from santaserver.policy.layer_rules import JoinedRules, LayerKey, LayerRules, Overlay, OverlayKey, Sent, Span
 from santaserver.policy.rule_text import Key, RuleText, removal, rule_text
@@ -35,7 +35,7 @@ KEEP = 5.0
 """Seconds in which whoever waited for something must have asked for it again."""
 WHAT = "rule changes to prepare"
 
-PATIENCE = 20.0
+WAIT_TIMEOUT = 20.0
 """Seconds that a request waits; a Mac's timeout is 30."""
 
 ResultT = TypeVar("ResultT")
@@ -58,28 +58,6 @@ class NotPrepared(Exception):  # noqa: N818 - nothing is wrong
                 await self._ready()
         except TimeoutError as error:
             raise Overloaded(WHAT) from error
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A large change, or whole set, for one set of layers."""
-
-    layers: tuple[int, ...]
-    client: Capabilities
-    span: Span
-    spans: Mapping[int, Span]
-    """The same for each layer, between the numbers at which it was changed itself."""
-    large: tuple[int, ...]
-    """The layers of which a part is made."""
-
-    @property
-    def key(self) -> OverlayKey:
-        """What names it."""
-        return self.layers, self.client.code, self.span
-
-    def part(self, layer: int) -> LayerKey:
-        """Return what names one layer's part."""
-        return LayerKey(layer, self.client.code, self.spans[layer])
 
 
 class RulePreparer:
@@ -173,7 +151,7 @@ class RulePreparer:
 
 async def when_prepared(work: Callable[[], Awaitable[ResultT]]) -> ResultT:
     """Do something that may find a large change not prepared, by one who keeps the connection meanwhile."""
-    until = asyncio.get_running_loop().time() + PATIENCE
+    until = asyncio.get_running_loop().time() + WAIT_TIMEOUT
     while True:
         try:
             return await work()

@@ -10,8 +10,8 @@ from functools import partial
 from santaserver.db import Connection
 from santaserver.policy import layer_log, preparation, rule_log
 from santaserver.policy.caches import PolicyCaches
+from santaserver.policy.large_change import Preparer, Wanted
 from santaserver.policy.layer_rules import JoinedRules, Span
-from santaserver.policy.preparation import RulePreparer, Wanted
 from santaserver.policy.rule_text import Key, RuleSet, changes, differing_keys, rule_set
 from santaserver.policy.states import PolicyState, RuleCounts
 
@@ -53,7 +53,7 @@ async def delta(
 async def _same_layers(
     connection: Connection,
     caches: PolicyCaches,
-    preparer: RulePreparer,
+    preparer: Preparer,
     key: tuple[tuple[PolicyState, ...], PolicyState],
     number: int,
 ) -> Sequence[bytes]:

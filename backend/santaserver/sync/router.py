@@ -28,13 +28,13 @@ from santaserver.enrollment import admission, identity, refusals
 from santaserver.enrollment.admission import EnrollmentTerms, Proof
 from santaserver.enrollment.credentials import Credential, certificate_in, certificate_of
 from santaserver.enrollment.refusals import CredentialRefused
-from santaserver.enrollment.secret_refusals import SecretRefused
+from santaserver.enrollment.refused_secret import SecretRefused
 from santaserver.enrollment.secrets import shown_secret
 from santaserver.errors import BadRequest, NotFound, TooLarge
 from santaserver.events.ingest import Intake, event_upload
 from santaserver.events.parse import parse_binary_upload, parse_upload
 from santaserver.inputs import is_storable
-from santaserver.policy.preparation import PATIENCE, NotPrepared
+from santaserver.policy.preparation import WAIT_TIMEOUT, NotPrepared
 from santaserver.problems import CatchCrashes, ProblemResponses
 from santaserver.protocol import protobuf
 from santaserver.protocol.body import (
@@ -201,7 +201,7 @@ async def _received(call: Call, receive: Receive, form: Form, shown: Shown) -> P
 async def _when_prepared(call: Call, shown: Shown, content: Content) -> Page | bytes:
     """Run a stage of a sync; when it needs rules that are still being prepared, once more after those."""
     limits = call.state.limits
-    until = asyncio.get_running_loop().time() + PATIENCE
+    until = asyncio.get_running_loop().time() + WAIT_TIMEOUT
     while True:
         try:
             async with limits.syncs.slot():

@@ -12,8 +12,8 @@ from msgspec import structs
 
 from santaserver.policy import layer_log, schedule_repository, setting_log
 from santaserver.policy.change import Change
+from santaserver.policy.large_change import Wanted
 from santaserver.policy.precedence import PRECEDENCE
-from santaserver.policy.preparation import Wanted
 from santaserver.rules import transfer_service
 from santaserver.sync import history, repository, service
 from santaserver.sync.service import SyncContext

@@ -143,11 +143,11 @@ def test_who_waits_too_long_for_a_large_change_is_asked_to_come_again(
 ) -> None:
     import_rules(admin, "global", 300, 50)
     with preparation_held(monkeypatch):
-        monkeypatch.setattr(router, "PATIENCE", 0.05)
+        monkeypatch.setattr(router, "WAIT_TIMEOUT", 0.05)
         refused = macs[0].post_raw("preflight", b"{}")
         assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
         assert int(refused.headers["retry-after"]) > 0
-    monkeypatch.setattr(router, "PATIENCE", START_LIMIT)
+    monkeypatch.setattr(router, "WAIT_TIMEOUT", START_LIMIT)
     macs[0].sync()
     assert {("BINARY", sha(300 + place)) for place in range(50)} < macs[0].rules.keys()
 
