@@ -25,7 +25,8 @@ def test_a_made_up_fleet_can_be_used(
     command("change", rules=3)
     command("login")
     cookie = capsys.readouterr().out.strip()
-    with RunningServer(made, {"PUBLIC_URL": "https://testserver"}) as server, server.client() as client:
+    public = {"PUBLIC_URL": "https://testserver"}
+    with RunningServer(made, public, as_owner=True) as server, server.client() as client:
         client.headers["Cookie"] = cookie
         found = client.get("/api/v1/machines", params={"limit": 50})
         assert found.status_code == httpx.codes.OK, found.text

@@ -101,7 +101,7 @@ def login(server: RunningServer) -> httpx.Client:
 def year(cluster: Cluster) -> None:
     """Print bytes a Mac and year."""
     dsn = new(cluster)
-    with RunningServer(dsn) as server, closing(login(server)) as admin:
+    with RunningServer(dsn, as_owner=True) as server, closing(login(server)) as admin:
         live(server, admin)
     counted = asyncio.run(rows(dsn))
     sizes = asyncio.run(bytes_of_a_row(dsn))
@@ -139,7 +139,7 @@ def look_up(cluster: Cluster) -> None:
     """Print how long a look-up takes, over HTTP."""
     dsn = new(cluster)
     began, ended = asyncio.run(prepare(dsn))
-    with RunningServer(dsn) as server, closing(login(server)) as admin:
+    with RunningServer(dsn, as_owner=True) as server, closing(login(server)) as admin:
         for label, at in (("after all changes", ended), ("before them", began)):
             for limit in (50, 500):
                 path = f"/api/v1/machines/{fleet.name(1)}/policy?limit={limit}&at={quote(at.isoformat())}"

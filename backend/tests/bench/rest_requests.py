@@ -100,7 +100,7 @@ def filled(dsn: str) -> tuple[str, int, int]:
     settings = load({"DATABASE_URL": dsn})
     asyncio.run(create_admin(settings, *ADMIN))
     asyncio.run(create_enrollment(settings, "benchmark", secret=SECRET))
-    with RunningServer(dsn) as server, server.client() as admin:
+    with RunningServer(dsn, as_owner=True) as server, server.client() as admin:
         admin.post("/api/v1/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
         tags = [admin.post("/api/v1/tags", json={"name": name}).json()["id"] for name in "ab"]
         rules = [admin.post("/api/v1/rules", json=rule(number)).json()["id"] for number in range(RULES)]

@@ -318,7 +318,12 @@ def test_the_login_page_learns_what_is_configured(
 ) -> None:
     with server.client() as client:
         methods = client.get("/api/v1/auth/methods").json()
-    assert methods == {"local": True, "provider": {"name": "127.0.0.1", "start": START}, "failure": None}
+    assert methods == {
+        "local": True,
+        "passkeys": False,
+        "provider": {"name": "127.0.0.1", "start": START},
+        "failure": None,
+    }
     named = {**provider.environ, "OIDC_NAME": "Example SSO"}
     with RunningServer(dsn, named) as other, other.client() as client:
         assert client.get("/api/v1/auth/methods").json()["provider"]["name"] == "Example SSO"

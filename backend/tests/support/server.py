@@ -53,13 +53,21 @@ class RunningServer:
     """One worker; use it as a context manager."""
 
     def __init__(
-        self, dsn: str, environ: Mapping[str, str] | None = None, clock: MovableClock | None = None
+        self,
+        dsn: str,
+        environ: Mapping[str, str] | None = None,
+        clock: MovableClock | None = None,
+        *,
+        as_owner: bool = False,
     ) -> None:
-        """Prepare a server on `dsn` with further environment variables, and perhaps another clock."""
+        """Prepare a server on `dsn` with further environment variables, and perhaps another clock.
+
+        It logs in as the role of servers, or as the owner where the database was migrated for one role.
+        """
         self.dsn = dsn
         self.clock = clock or MovableClock()
         variables = {
-            "DATABASE_URL": as_server(dsn),
+            "DATABASE_URL": dsn if as_owner else as_server(dsn),
             "PUBLIC_URL": "http://testserver",
             "EVENT_RETENTION_DAYS": "3650",  # the recorded events of real clients are some years old
             **LONG_SESSIONS,

@@ -16,6 +16,8 @@ export const ROUTES = [
   '/(console)/machines',
   '/(console)/machines/[...id]',
   '/(console)/people',
+  '/(console)/people/groups',
+  '/(console)/people/roles',
   '/(console)/programs',
   '/(console)/rules',
   '/(console)/rules/files',
