@@ -37,7 +37,7 @@ class Passkey(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A passkey that somebody wants to use."""
+    """A passkey that someone wants to use."""
 
     id: int
     user_id: int

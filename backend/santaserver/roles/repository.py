@@ -138,7 +138,7 @@ async def update_role(
 
 
 async def delete_role(connection: Connection, role_id: int) -> None:
-    """Delete a role; the database refuses it while somebody has it."""
+    """Delete a role; the database refuses it while someone has it."""
     await connection.execute("delete from custom_role where id = $1", role_id)
 
 

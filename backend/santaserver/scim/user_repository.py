@@ -121,7 +121,7 @@ async def user_ids(connection: Connection, scim_ids: Sequence[str]) -> dict[str,
 
 
 async def name_taken(connection: Connection, key: str, besides: int | None) -> bool:
-    """Tell whether somebody else has a name like this one."""
+    """Tell whether someone else has a name like this one."""
     found: bool = await connection.fetchval(
         """select exists (select from scim_user
              where user_name_key = $1 and user_id is distinct from $2)""",
@@ -140,7 +140,7 @@ async def owner_of(connection: Connection, external_id: str) -> tuple[int, bool]
 
 
 async def signed_in_as(connection: Connection, authority: str, subject: str) -> int | None:
-    """Return the account of somebody who came through the identity provider before."""
+    """Return the account of someone who came through the identity provider before."""
     number: int | None = await connection.fetchval(
         "select user_id from user_identity where authority = $1 and subject = $2", authority, subject
     )

@@ -157,7 +157,7 @@ async def patch(work: UnitOfWork, call: Call, scim_id: str) -> UserRow:
 
 
 async def remove(work: UnitOfWork, call: Call, scim_id: str) -> None:
-    """Remove a person; who could sign in without that stays known as somebody who may not."""
+    """Remove a person; who could sign in without that stays known as someone who may not."""
     connection = work.connection
     async with administrators_kept(work):
         row = await get(connection, scim_id)
@@ -245,7 +245,7 @@ async def _check_unique(connection: Connection, resource: Resource, besides: int
 async def _check_identity(
     connection: Connection, identity: IdentitySettings, external_id: str | None, user_id: int
 ) -> None:
-    """Refuse an `externalId` of somebody who has another account here, from signing in before."""
+    """Refuse an `externalId` of someone who has another account here, from signing in before."""
     owner = await _known(connection, identity, external_id)
     if owner is not None and owner != user_id:
         raise conflict(

@@ -26,7 +26,7 @@ class Administrators(NamedTuple):
     """Who can manage the server."""
 
     with_password: bool
-    """Whether somebody can who needs no identity provider."""
+    """Whether someone can who needs no identity provider."""
     anybody: bool
 
 

@@ -39,9 +39,7 @@ def check_not_above(by: User | None, row: UserRow) -> None:
 def check_bindings(by: User | None, name: str, bindings: Sequence[Binding]) -> None:
     """Raise `Forbidden` when roles grant more than who wants to change their holder has."""
     if by is not None and (missing := lacking(by, granted(bindings))):
-        raise Forbidden(
-            f"You cannot change {name}, who may do more than you: {missing}. Ask somebody who may"
-        )
+        raise Forbidden(f"You cannot change {name}, who may do more than you: {missing}. Ask someone who may")
 
 
 def lacking(by: User, wanted: Mapping[Permission, Scope]) -> str:

@@ -107,7 +107,7 @@ async def remove_totp(work: UnitOfWork, user: User, now: datetime) -> None:
 
 
 async def reset(work: UnitOfWork, user_id: int, by: User | None, now: datetime) -> None:
-    """Remove all second factors of somebody, who then logs in with the password alone."""
+    """Remove all second factors of someone, who then logs in with the password alone."""
     await lock_roles(work.connection)
     row = await users.find_user(work.connection, user_id)
     if row is None:

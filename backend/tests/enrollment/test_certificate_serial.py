@@ -39,7 +39,7 @@ def certificate(subject: Name) -> bytes:
         ([(NameOID.COMMON_NAME, "C02ABC")], "C02ABC", True),
         ([(NameOID.COMMON_NAME, "c02abc")], "C02ABC", True),
         ([(NameOID.COMMON_NAME, "mac-C02ABC.example.com")], "C02ABC", True),
-        ([(NameOID.COMMON_NAME, "Somebody"), (NameOID.SERIAL_NUMBER, "C02ABC")], "c02abc", True),
+        ([(NameOID.COMMON_NAME, "Someone"), (NameOID.SERIAL_NUMBER, "C02ABC")], "c02abc", True),
         ([(NameOID.ORGANIZATIONAL_UNIT_NAME, "Macs C02ABC")], "C02ABC", True),
         ([(NameOID.COMMON_NAME, "VMware-56 4d 01")], "VMware-56 4d 01", True),
         ([(NameOID.COMMON_NAME, "C02ABCD")], "C02ABC", False),

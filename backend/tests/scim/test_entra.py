@@ -64,7 +64,7 @@ def test_a_user_is_created_as_entra_does(directory: Directory, user: Body) -> No
     ],
 )
 def test_a_user_is_found_by_what_entra_matches_with(directory: Directory, user: Body, text: str) -> None:
-    directory.user("somebody else")
+    directory.user("someone else")
     assert directory.found("/Users", text) == [user]
 
 

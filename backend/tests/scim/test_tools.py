@@ -15,7 +15,7 @@ from tests.support.server import RunningServer
 
 DISPUTED = {
     "PATCH /Groups/{id}",  # 204 is allowed (RFC 7644, 3.5.2), and what Entra documents
-    "PATCH /Groups/{id} add member",  # somebody who does not exist is refused, not forgotten
+    "PATCH /Groups/{id} add member",  # someone who does not exist is refused, not forgotten
     "PATCH /Groups/{id} remove members",  # 204 again
 }
 LIMIT = 600.0

@@ -49,7 +49,7 @@ class App:
 
 @dataclass
 class Person:
-    """Somebody with a second factor."""
+    """Someone with a second factor."""
 
     name: str
     app: App

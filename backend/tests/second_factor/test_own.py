@@ -1,4 +1,4 @@
-"""Setting up, renewing and removing the own second factor; resetting that of somebody else."""
+"""Setting up, renewing and removing the own second factor; resetting that of someone else."""
 
 import json
 import os
@@ -21,7 +21,7 @@ NOTHING = {"local": True, "totp_since": None, "passkeys": 0, "recovery_codes": 0
 
 
 def factors(server: RunningServer, name: str = ADMIN[0]) -> tuple[int, int]:
-    """Return how many apps and recovery codes somebody has."""
+    """Return how many apps and recovery codes someone has."""
     user = value(server.dsn, "select id from app_user where username = $1", name)
     apps = value(server.dsn, "select count(*) from totp_secret where user_id = $1", user)
     return apps, value(server.dsn, "select count(*) from recovery_code where user_id = $1", user)

@@ -146,7 +146,7 @@ def test_removing_the_last_passkey_makes_the_password_enough(
     add_user(server.dsn, "eve", "admin")
     with server.client() as eve:
         log_in(eve, "eve")
-        assert eve.delete(f"{PASSKEYS}/{number}").status_code == httpx.codes.NOT_FOUND, "of somebody else"
+        assert eve.delete(f"{PASSKEYS}/{number}").status_code == httpx.codes.NOT_FOUND, "of someone else"
     server.clock.advance(minutes=11)
     assert admin.delete(f"{PASSKEYS}/{number}").json()["code"] == "fresh_login_required"
     admin.post(AGAIN, json=one.use(options(admin, AGAIN))).raise_for_status()

@@ -1,4 +1,4 @@
-"""What may somebody do, and why."""
+"""What may someone do, and why."""
 
 from typing import Any
 

@@ -100,7 +100,7 @@ export const MDMS: readonly Mdm[] = [
       'Assign it to a few Macs first.',
     ],
     traps: [
-      'macOS accepts the approvals from an MDM only: a profile that somebody installs by double-click does not approve anything.',
+      'macOS accepts the approvals from an MDM only: a profile that someone installs by double-click does not approve anything.',
     ],
   },
 ];
