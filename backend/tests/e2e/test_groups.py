@@ -81,7 +81,7 @@ def test_a_role_of_ones_own_is_made_given_and_kept_while_it_is_used(
     visit = enter(open_page, boss, width, "Overview")
     page = visit.page
     page.goto("/people/roles")
-    expect(row_of(page, "Viewer")).to_be_visible()
+    expect(row_of(page, "looks up programs")).to_be_visible()
     fits(page)
     page.get_by_role("button", name="New role").click()
     dialog = form_dialog(page)
