@@ -49,8 +49,8 @@ async def list_scim_tokens(
 async def create_scim_token(
     wanted: ScimTokenCreate, user: CurrentUser, work: WorkDep, now: NowDep
 ) -> ScimTokenSecret:
-    """Create a SCIM token; its secret is shown this once."""
-    return await token_service.create_token(work, wanted, user.actor, now)
+    """Create a SCIM token; its secret is shown this once. Needs all permissions, everywhere."""
+    return await token_service.create_token(work, wanted, user, now)
 
 
 @router.get("/tokens/{scim_token_id}", dependencies=[MAY_READ], responses=responses(NotFound))
@@ -68,7 +68,7 @@ async def rotate_scim_token(
     scim_token_id: RowId, wanted: TokenRotate, user: CurrentUser, work: WorkDep, now: NowDep
 ) -> ScimTokenSecret:
     """Give a SCIM token another secret, shown this once; the present one can stay valid for a while."""
-    return await token_service.rotate_token(work, scim_token_id, wanted, user.actor, now)
+    return await token_service.rotate_token(work, scim_token_id, wanted, user, now)
 
 
 @router.delete(

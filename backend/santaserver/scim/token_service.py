@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from santaserver.audit import Actor
+from santaserver.current_user import User
 from santaserver.db import Connection
 from santaserver.errors import Conflict, NotFound, wrong_field
 from santaserver.paging import Page, decode_cursor, encode_cursor
@@ -14,6 +15,7 @@ from santaserver.tokens.schemas import PreviousSecret, TokenRotate
 from santaserver.tokens.secret import SCIM, SHOWN, hash_token, new_secret
 from santaserver.tokens.service import LONGEST_OVERLAP, check_end
 from santaserver.unit_of_work import UnitOfWork
+from santaserver.users.authority import check_may_provision
 
 MOST = 20
 NO_TOKEN = "There is no such SCIM token"  # noqa: S105 - a sentence
@@ -32,10 +34,9 @@ async def get_token(connection: Connection, token: int) -> ScimToken:
     return shown(await _read(connection, token))
 
 
-async def create_token(
-    work: UnitOfWork, wanted: ScimTokenCreate, actor: Actor, now: datetime
-) -> ScimTokenSecret:
+async def create_token(work: UnitOfWork, wanted: ScimTokenCreate, by: User, now: datetime) -> ScimTokenSecret:
     """Create a token."""
+    check_may_provision(by)
     check_end(wanted.expires_at, now)
     if await repository.count_tokens(work.connection) >= MOST:
         raise Conflict(f"There are {MOST} SCIM tokens already: revoke those that are not used any more")
@@ -46,21 +47,22 @@ async def create_token(
         secret_hash=hash_token(secret),
         networks=list(dict.fromkeys(wanted.networks)),
         created_at=now,
-        created_by=actor.id,
+        created_by=by.id,
         expires_at=wanted.expires_at,
     )
     number = await repository.add_token(work.connection, new)
     if number is None:
         raise Conflict("There is a SCIM token of this name already")
     created = await get_token(work.connection, number)
-    work.audit(actor, now, "scim_token_created", ("scim_token", str(number)), None, _plain(created))
+    work.audit(by.actor, now, "scim_token_created", ("scim_token", str(number)), None, _plain(created))
     return ScimTokenSecret(token=created, secret=secret)
 
 
 async def rotate_token(
-    work: UnitOfWork, token: int, wanted: TokenRotate, actor: Actor, now: datetime
+    work: UnitOfWork, token: int, wanted: TokenRotate, by: User, now: datetime
 ) -> ScimTokenSecret:
     """Give a token another secret; the present one stays valid for a while, if that is wanted."""
+    check_may_provision(by)
     connection = work.connection
     before = shown(await _read(connection, token, lock=True))
     if before.revoked:
@@ -76,7 +78,7 @@ async def rotate_token(
         connection, token, hash_token(secret), secret[:SHOWN], now, expires_at, previous
     )
     after = await get_token(connection, token)
-    work.audit(actor, now, "scim_token_rotated", ("scim_token", str(token)), _plain(before), _plain(after))
+    work.audit(by.actor, now, "scim_token_rotated", ("scim_token", str(token)), _plain(before), _plain(after))
     return ScimTokenSecret(token=after, secret=secret)
 
 

@@ -42,6 +42,15 @@ def check_bindings(by: User | None, name: str, bindings: Sequence[Binding]) -> N
         raise Forbidden(f"You cannot change {name}, who may do more than you: {missing}. Ask someone who may")
 
 
+def check_may_provision(by: User) -> None:
+    """Raise `Forbidden` for who may not do everything: a directory fills groups, whatever roles they have."""
+    if missing := lacking(by, dict.fromkeys(Permission, EVERYWHERE)):
+        raise Forbidden(
+            "A SCIM token decides who is in the groups of the directory, whatever roles these have. You cannot "
+            f"create or rotate one, since you do not have {missing} everywhere"
+        )
+
+
 def lacking(by: User, wanted: Mapping[Permission, Scope]) -> str:
     """Return the permissions that a user does not have where they are wanted; empty when there are none."""
     missing = sorted(

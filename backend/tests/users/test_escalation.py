@@ -242,3 +242,23 @@ def stored(world: World) -> object:
             "select user_id from setup_link",
         )
     ]
+
+
+def test_only_who_may_everything_provisions(world: World) -> None:
+    """Whoever has a SCIM token fills the groups of the directory, whatever roles these have."""
+    tokens = "/api/v1/scim/tokens"
+    body = {"name": "Entra", "expires_at": (world.server.clock() + timedelta(days=9)).isoformat()}
+    token = made(world.admin, tokens, **body)["token"]["id"]
+    for path, sent in ((tokens, {**body, "name": "Own"}), (f"{tokens}/{token}/rotate", {})):
+        response = world.manager.post(path, json=sent)
+        assert response.status_code == httpx.codes.FORBIDDEN, response.text
+        assert "audit:read" in response.json()["detail"]
+    assert [one["name"] for one in world.admin.get(tokens).json()["items"]] == ["Entra"]
+    assert fetch(world.server.dsn, "select from scim_token where rotated_at is not null") == []
+    everything = made(world.admin, ROLES, name="Everything", permissions=list(Permission))
+    assert everything["permissions"]
+    roles = [{"role": "Everything"}]
+    world.admin.patch(f"{USERS}/{world.ids['manager']}", json={"roles": roles}).raise_for_status()
+    with session(world.server, "manager") as again:
+        assert again.post(f"{tokens}/{token}/rotate", json={}).is_success
+        assert again.delete(f"{tokens}/{token}").is_success

@@ -1635,7 +1635,7 @@ export interface paths {
         put?: never;
         /**
          * Create Scim Token
-         * @description Create a SCIM token; its secret is shown this once.
+         * @description Create a SCIM token; its secret is shown this once. Needs all permissions, everywhere.
          */
         post: operations["create_scim_token"];
         delete?: never;
