@@ -13,7 +13,8 @@ from pathlib import Path
 
 from santaserver import __version__, logs
 from santaserver.redaction import Redactor
-from santaserver.settings import Settings, SettingsError, load
+from santaserver.settings import Settings, load
+from santaserver.settings_area import SettingsError
 
 EX_CONFIG = 78
 EX_FAILED = 1

@@ -13,6 +13,7 @@ from types import TracebackType
 import asyncpg
 
 from santaserver.audit import NO_REQUEST, RequestInfo
+from santaserver.database_settings import DatabaseSettings
 from santaserver.errors import DatabaseUnavailable, OutcomeUnknown, Problem, StatementTimeout
 from santaserver.outbox import Outbox, Publish
 from santaserver.postgres.connection import Connection, ReadCommitted, rows_of
@@ -26,7 +27,6 @@ from santaserver.postgres.failures import (
     took_too_long,
 )
 from santaserver.postgres.pool import ConnectionContext, Pool, PooledConnection, PoolLimits
-from santaserver.settings import DatabaseSettings
 from santaserver.unit_of_work import UnitOfWork
 
 __all__ = ["Connection", "Database", "open_connection", "rows_of"]

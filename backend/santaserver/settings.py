@@ -1,153 +1,32 @@
 """Everything the environment can set, grouped by area; field comments are the reference.
 
-`load` is a pure function of a mapping, so nothing else reads `os.environ` and tests set no environment. All
-errors are collected and reported together.
+`load` takes a mapping, so nothing else reads `os.environ` and tests set no environment; besides, it reads
+only files that the settings name. All errors are collected and reported together.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Annotated, Literal, TypeVar
-from urllib.parse import quote, urlsplit
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, Field
 
 from santaserver.confirmation import Limit, parse_limit
-from santaserver.database_address import canonical, check_server, crosses_network, files_of
+from santaserver.database_settings import DatabaseSettings, password_errors, unreadable_files, unverified
 from santaserver.ed25519 import seed_of
 from santaserver.identity_checks import IdentityValues, group_roles_of, identity_errors
-from santaserver.redaction import of_address
 from santaserver.secret_key_checks import DEVELOPMENT_KEY, secret_key_errors
 from santaserver.secret_keys import SecretKeys, previous_keys
+from santaserver.settings_area import Area, SettingsError, read_area, read_secret_files
 from santaserver.signing import Signer, signer_of
-from santaserver.weak_secrets import is_known_default, is_loopback, password_of
+from santaserver.weak_secrets import is_known_default, is_loopback
 
 IGNORED_VARIABLES = ("NGINX_USER", "SUPERVISOR_USER")
 """Variables of the earlier set-up: accepted, without effect, named once in the log."""
 
-SECRET_VARIABLES = (
-    "SECRET_KEY",
-    "SECRET_KEY_PREVIOUS",
-    "POSTGRES_PASSWORD",
-    "DATABASE_URL",
-    "DATABASE_DIRECT_URL",
-    "DATABASE_OWNER_URL",
-    "CLIENT_SECRET",
-    "AUDIT_KEY",
-    "PROFILE_SIGNING_CERTIFICATE",
-    "PROFILE_SIGNING_KEY",
-)
-"""Each may instead be given as NAME_FILE with the path of a file that holds the value."""
 
-
-class _Area(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=False, str_strip_whitespace=True)
-
-
-AreaT = TypeVar("AreaT", bound=_Area)
-
-
-def _address(url: str) -> str:
-    return canonical(url) if url else ""
-
-
-class DatabaseSettings(_Area):
-    """Where PostgreSQL is. `DATABASE_URL` wins over the single values."""
-
-    url: Annotated[str, AfterValidator(_address)] = Field("", alias="DATABASE_URL", repr=False)
-    """postgresql://user:password@host:port/name, or ?host=/directory of a Unix socket."""
-    server: Annotated[str, AfterValidator(check_server)] = Field("localhost", alias="POSTGRES_SERVER")
-    """Host name, or the directory of PostgreSQL's Unix socket when it starts with a slash."""
-    port: int = Field(5432, alias="POSTGRES_PORT", ge=1, le=65535)
-    user: str = Field("santaserver", alias="POSTGRES_USER", min_length=1)
-    password: str = Field("", alias="POSTGRES_PASSWORD", repr=False)
-    name: str = Field("santaserver", alias="POSTGRES_DB", min_length=1)
-    direct_url: Annotated[str, AfterValidator(_address)] = Field("", alias="DATABASE_DIRECT_URL", repr=False)
-    """PostgreSQL itself, for migrations and LISTEN, where the address above leads to a pooler in transaction
-    mode, such as PgBouncer. Default: no pooler.
-    """
-    owner_url: Annotated[str, AfterValidator(_address)] = Field("", alias="DATABASE_OWNER_URL", repr=False)
-    """PostgreSQL itself, as the role that owns the schema, for migrations only: the role of the address above
-    then neither makes nor drops tables, and only appends to the audit log. Default: one role for all.
-    """
-    url_file: str = Field("", alias="DATABASE_URL_FILE")
-    direct_url_file: str = Field("", alias="DATABASE_DIRECT_URL_FILE")
-    owner_url_file: str = Field("", alias="DATABASE_OWNER_URL_FILE")
-    password_file: str = Field("", alias="POSTGRES_PASSWORD_FILE")
-
-    @property
-    def addresses(self) -> dict[str, str]:
-        """The addresses that are set, by the names of their variables."""
-        set_ = {
-            "DATABASE_URL": self.url,
-            "DATABASE_DIRECT_URL": self.direct_url,
-            "DATABASE_OWNER_URL": self.owner_url,
-        }
-        return {name: url for name, url in set_.items() if url}
-
-    @property
-    def secret_files(self) -> tuple[str, ...]:
-        """The variables that name a file with a secret."""
-        files = (
-            ("DATABASE_URL_FILE", self.url_file),
-            ("DATABASE_DIRECT_URL_FILE", self.direct_url_file),
-            ("DATABASE_OWNER_URL_FILE", self.owner_url_file),
-            ("POSTGRES_PASSWORD_FILE", self.password_file),
-        )
-        return tuple(name for name, path in files if path)
-
-    @property
-    def secrets(self) -> frozenset[str]:
-        """The values to keep out of logs; well-known default values are not secrets."""
-        values = {
-            self.password,
-            *of_address(self.url),
-            *of_address(self.direct_url),
-            *of_address(self.owner_url),
-        }
-        return frozenset(value for value in values if not is_known_default(value))
-
-    def reread(self) -> "DatabaseSettings":
-        """Return the settings with what the files hold now; raise `SettingsError` when that is unusable."""
-        errors: list[str] = []
-        values = {field.alias: getattr(self, name) for name, field in type(self).model_fields.items()}
-        for variable in self.secret_files:
-            del values[variable.removesuffix("_FILE")]
-        present = {str(name): str(value) for name, value in values.items() if value != ""}
-        _read_secret_files(present, errors)
-        found = _area(type(self), present, errors)
-        if errors:
-            raise SettingsError(errors)
-        return found
-
-    @property
-    def pooled(self) -> bool:
-        """Whether a pooler stands in front of PostgreSQL, so that a session lasts for one transaction."""
-        return bool(self.direct_url)
-
-    @property
-    def direct_dsn(self) -> str:
-        """The address of PostgreSQL itself."""
-        return self.direct_url or self.dsn
-
-    @property
-    def dsn(self) -> str:
-        """The address asyncpg takes: postgresql://…"""
-        if self.url:
-            return self.url
-        login = quote(self.user, safe="")
-        if self.password:
-            login += ":" + quote(self.password, safe="")
-        if self.server.startswith("/"):
-            folder = quote(self.server, safe="/")
-            return f"postgresql://{login}@/{quote(self.name, safe='')}?host={folder}&port={self.port}"
-        host = f"[{self.server}]" if ":" in self.server else self.server
-        return f"postgresql://{login}@{host}:{self.port}/{quote(self.name, safe='')}"
-
-
-class SecuritySettings(_Area):
+class SecuritySettings(Area):
     """Secrets, sessions and enrollment."""
 
     secret_key: str = Field("", alias="SECRET_KEY", repr=False)
@@ -167,7 +46,7 @@ class SecuritySettings(_Area):
     session_admin_idle_minutes: int = Field(30, alias="SESSION_ADMIN_IDLE_MINUTES", ge=1, le=60 * 24 * 30)
 
 
-class IdentitySettings(_Area):
+class IdentitySettings(Area):
     """The identity provider: Microsoft Entra ID by `TENANT_ID`, or any other by `OIDC_ISSUER`."""
 
     tenant_id: Annotated[str, AfterValidator(str.lower)] = Field("", alias="TENANT_ID")
@@ -220,7 +99,7 @@ NO_PUBLIC_URL = (
 )
 
 
-class RetentionSettings(_Area):
+class RetentionSettings(Area):
     """How long events and the history of Macs are kept."""
 
     event_days: int = Field(90, alias="EVENT_RETENTION_DAYS", ge=1, le=3650)
@@ -239,7 +118,7 @@ def _audit_key(pem: str) -> str:
     return pem
 
 
-class AuditSettings(_Area):
+class AuditSettings(Area):
     """Checkpoints of the audit log, and how long its details are kept."""
 
     key: Annotated[str, AfterValidator(_audit_key)] = Field("", alias="AUDIT_KEY", repr=False)
@@ -259,7 +138,7 @@ class AuditSettings(_Area):
         return seed_of(self.key) if self.key else None
 
 
-class ProfileSettings(_Area):
+class ProfileSettings(Area):
     """The signature of configuration profiles."""
 
     certificate: str = Field("", alias="PROFILE_SIGNING_CERTIFICATE", repr=False)
@@ -291,7 +170,7 @@ def _checked_limit(text: str) -> str:
     return text
 
 
-class PolicySettings(_Area):
+class PolicySettings(Area):
     """How changes of the policy are handled."""
 
     confirm_above: Annotated[str, AfterValidator(_checked_limit)] = Field("10%", alias="CONFIRM_ABOVE")
@@ -306,7 +185,7 @@ class PolicySettings(_Area):
         return parse_limit(self.confirm_above)
 
 
-class ServerSettings(_Area):
+class ServerSettings(Area):
     """How this process serves and logs."""
 
     environment: Literal["development", "production"] = Field("development", alias="ENVIRONMENT")
@@ -373,37 +252,28 @@ class Settings:
     def cautions(self) -> tuple[str, ...]:
         """Warnings about valid settings with surprising effects, logged once at the start."""
         unset = () if self.server.public_url else (NO_PUBLIC_URL,)
-        return (*unset, *_unverified(self.database))
-
-
-class SettingsError(Exception):
-    """Invalid settings: one line for each wrong variable."""
-
-    def __init__(self, errors: list[str]) -> None:
-        """Keep the lines, in the order of the areas."""
-        super().__init__("\n".join(errors))
-        self.errors = errors
+        return (*unset, *unverified(self.database))
 
 
 def load(environ: Mapping[str, str]) -> Settings:
     """Read the settings from `environ`; raise `SettingsError` with all errors at once."""
     errors: list[str] = []
     values = {name: value for name, value in environ.items() if value.strip()}
-    _read_secret_files(values, errors)
+    read_secret_files(values, errors)
     settings = Settings(
-        database=_area(DatabaseSettings, values, errors),
-        security=_area(SecuritySettings, values, errors),
-        identity=_area(IdentitySettings, values, errors),
-        server=_area(ServerSettings, values, errors),
-        retention=_area(RetentionSettings, values, errors),
-        audit=_area(AuditSettings, values, errors),
-        policy=_area(PolicySettings, values, errors),
-        profiles=_area(ProfileSettings, values, errors),
+        database=read_area(DatabaseSettings, values, errors),
+        security=read_area(SecuritySettings, values, errors),
+        identity=read_area(IdentitySettings, values, errors),
+        server=read_area(ServerSettings, values, errors),
+        retention=read_area(RetentionSettings, values, errors),
+        audit=read_area(AuditSettings, values, errors),
+        policy=read_area(PolicySettings, values, errors),
+        profiles=read_area(ProfileSettings, values, errors),
         notices=tuple(
             f"{name} is obsolete and has no effect" for name in IGNORED_VARIABLES if name in environ
         ),
     )
-    errors += _unreadable_files(settings.database)
+    errors += unreadable_files(settings.database)
     if not any(error.startswith("CLIENT_SECRET") for error in errors):
         errors += settings.identity.errors(settings.server.public_url)
     if not any(error.startswith("PROFILE_SIGNING") for error in errors):
@@ -415,44 +285,11 @@ def load(environ: Mapping[str, str]) -> Settings:
     return settings if settings.security.secret_key else _with_development_key(settings)
 
 
-def _read_secret_files(values: dict[str, str], errors: list[str]) -> None:
-    for name in SECRET_VARIABLES:
-        path = values.get(f"{name}_FILE")
-        if path is None:
-            continue
-        if name in values:
-            errors.append(f"{name} and {name}_FILE are both set: set only one of them")
-            continue
-        try:
-            values[name] = Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            errors.append(f"{name}_FILE: cannot read {path}: {error.__class__.__name__}")
-            continue
-        if not values[name]:
-            errors.append(f"{name}_FILE: {path} is empty")
-
-
-def _area(kind: type[AreaT], values: Mapping[str, str], errors: list[str]) -> AreaT:
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        details = error.errors()
-        errors += [_sentence(detail) for detail in details]
-        wrong = {str(detail["loc"][0]) for detail in details}
-        return kind.model_validate({name: value for name, value in values.items() if name not in wrong})
-
-
-def _sentence(detail: ErrorDetails) -> str:
-    name = str(detail["loc"][0])
-    shown = "" if name in SECRET_VARIABLES or "@" in str(detail["input"]) else f" (is {detail['input']!r})"
-    return f"{name}: {detail['msg'].removeprefix('Value error, ')}{shown}"
-
-
 def _production_errors(settings: Settings) -> list[str]:
     errors = []
     previous = previous_keys(settings.security.secret_key_previous)
     errors += secret_key_errors(settings.security.secret_key, previous)
-    errors += _password_problems(settings.database)
+    errors += password_errors(settings.database)
     public_url = settings.server.public_url
     if public_url.lower().startswith("http:") and not is_loopback(public_url):
         errors.append(
@@ -462,38 +299,6 @@ def _production_errors(settings: Settings) -> list[str]:
     if is_known_default(settings.identity.client_secret):
         errors.append("CLIENT_SECRET is a known default: take the one of your identity provider")
     return errors
-
-
-def _unverified(database: DatabaseSettings) -> Iterator[str]:
-    for name, url in database.addresses.items():
-        if crosses_network(url) and "sslmode=" not in url:
-            yield (
-                f"{name} does not say whether PostgreSQL is to prove who it is: add sslmode=verify-full and "
-                "sslrootcert=FILE with the CA that issued its certificate, or sslmode=disable where the "
-                "network between is your own"
-            )
-
-
-def _unreadable_files(database: DatabaseSettings) -> Iterator[str]:
-    for name, url in database.addresses.items():
-        for parameter, path in files_of(url).items():
-            try:
-                Path(path).open("rb").close()
-            except OSError as error:
-                yield f"{name}: {parameter}: cannot read {path}: {error.strerror}"
-
-
-def _password_problems(database: DatabaseSettings) -> list[str]:
-    problems = [
-        f"{name} has a known default as password: choose another one"
-        for name, url in database.addresses.items()
-        if is_known_default(password_of(url))
-    ]
-    if not database.url and not database.password:
-        problems.append("POSTGRES_PASSWORD is missing: set it, POSTGRES_PASSWORD_FILE or DATABASE_URL")
-    elif not database.url and is_known_default(database.password):
-        problems.append("POSTGRES_PASSWORD is a known default: choose another one")
-    return problems
 
 
 def _with_development_key(settings: Settings) -> Settings:

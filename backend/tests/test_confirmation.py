@@ -11,7 +11,8 @@ import pytest
 from santaserver.confirmation import Confirmation, ConfirmReason, Limit, parse_limit
 from santaserver.layers.lockdown import Mode, State, leaving, mode_of
 from santaserver.policy.layer_ranks import GLOBAL_LAYER, MACHINE_RANK
-from santaserver.settings import SettingsError, load
+from santaserver.settings import load
+from santaserver.settings_area import SettingsError
 from tests.conftest import ADMIN
 from tests.support.postgres import execute, value
 from tests.support.rest_client import RestClient, asked

@@ -9,11 +9,12 @@ import pytest
 
 from santaserver import schedule
 from santaserver.clock import system_clock
+from santaserver.database_settings import DatabaseSettings
 from santaserver.db import Database
 from santaserver.events import partitions
 from santaserver.events.upkeep import run_once
 from santaserver.outbox import discard
-from santaserver.settings import DatabaseSettings, RetentionSettings
+from santaserver.settings import RetentionSettings
 from tests.support.postgres import execute, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from santaserver.secret_key_checks import DEVELOPMENT_KEY
-from santaserver.settings import Settings, SettingsError, load
+from santaserver.settings import Settings, load
+from santaserver.settings_area import SettingsError
 
 KEY = "kz7dQ2mWp0xVb4Nc9sLf6tRy1hGj8uEa"
 OLDER_KEY = "5c1b8e0f7a2d4936b1c5e8f02a7d9346"

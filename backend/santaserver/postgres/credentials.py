@@ -8,7 +8,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
-from santaserver.settings import DatabaseSettings, SettingsError
+from santaserver.database_settings import DatabaseSettings
+from santaserver.settings_area import SettingsError
 
 log = logging.getLogger("santaserver.db")
 

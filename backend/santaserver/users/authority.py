@@ -46,8 +46,8 @@ def check_may_provision(by: User) -> None:
     """Raise `Forbidden` for who may not do everything: a directory fills groups, whatever roles they have."""
     if missing := lacking(by, dict.fromkeys(Permission, EVERYWHERE)):
         raise Forbidden(
-            "A SCIM token decides who is in the groups of the directory, whatever roles these have. You cannot "
-            f"create or rotate one, since you do not have {missing} everywhere"
+            "A SCIM token decides who is in the groups of the directory, whatever roles these have. "
+            f"You cannot create or rotate one, since you do not have {missing} everywhere"
         )
 
 

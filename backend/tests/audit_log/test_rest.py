@@ -20,8 +20,8 @@ import pytest
 from santaserver.audit_log.erasure import erase_outlived
 from santaserver.audit_log.notes import Verifier, read_all
 from santaserver.audit_log.verify import verify
+from santaserver.database_settings import DatabaseSettings
 from santaserver.db import Database
-from santaserver.settings import DatabaseSettings
 from tests.audit_log.helpers import append, made, spoil
 from tests.conftest import ADMIN
 from tests.support.postgres import execute, fetch, value

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from santaserver.audit import Actor
 from santaserver.clock import system_clock
+from santaserver.database_settings import DatabaseSettings
 from santaserver.db import Database
 from santaserver.migrations.runner import migrate
 from santaserver.outbox import discard
 from santaserver.rules.schemas import RuleCreate
 from santaserver.rules.service import create_rule
 from santaserver.scope import EVERYWHERE
-from santaserver.settings import DatabaseSettings
 from tests.support import postgres
 from tests.support.postgres import Cluster, execute
 

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from santaserver.settings import SettingsError, load
+from santaserver.settings import load
+from santaserver.settings_area import SettingsError
 from tests.conftest import ADMIN
 from tests.enrollment.test_enrollments_api import make
 from tests.support.postgres import fetch

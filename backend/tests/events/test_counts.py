@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from santaserver import main
+from santaserver.database_settings import DatabaseSettings
 from santaserver.db import Database
 from santaserver.errors import DatabaseUnavailable
 from santaserver.events import counts
-from santaserver.settings import DatabaseSettings
 from tests.events.conftest import Fleet
 from tests.support.postgres import execute, fetch, held, value
 from tests.support.santa_client import SimulatedMac

@@ -3,11 +3,12 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from santaserver.database_settings import DatabaseSettings
 from santaserver.db import Database
 from santaserver.events.partitions import create_partitions
 from santaserver.events.upkeep import run_once
 from santaserver.outbox import discard
-from santaserver.settings import DatabaseSettings, RetentionSettings
+from santaserver.settings import RetentionSettings
 from tests.support.event_counts import by_hour, by_program, total
 from tests.support.postgres import fetch, value
 from tests.support.santa_client import SimulatedMac

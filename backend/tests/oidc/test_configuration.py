@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from santaserver.settings import Settings, SettingsError, load
+from santaserver.settings import Settings, load
+from santaserver.settings_area import SettingsError
 
 TENANT = "6f1ce3a1-2d0b-4c55-9a37-0e6d6a2b7c11"
 ENTRA = {

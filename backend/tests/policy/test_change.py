@@ -11,12 +11,12 @@ import pytest
 
 from santaserver.audit import SYSTEM, Actor
 from santaserver.clock import system_clock
+from santaserver.database_settings import DatabaseSettings
 from santaserver.db import Database
 from santaserver.outbox import Message
 from santaserver.policy.change import policy_change
 from santaserver.preconditions import ANY
 from santaserver.scope import EVERYWHERE
-from santaserver.settings import DatabaseSettings
 from santaserver.tags.schemas import TagContent
 from santaserver.tags.service import create_tag, remove_tag
 from santaserver.unit_of_work import UnitOfWork

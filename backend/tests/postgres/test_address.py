@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from santaserver.database_address import canonical, crosses_network
-from santaserver.settings import SettingsError, load
+from santaserver.settings import load
+from santaserver.settings_area import SettingsError
 
 BACKEND = Path(__file__).parents[2]
 PASSWORD = "hunter2"

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from santaserver.logs import JsonFormatter
-from santaserver.settings import SettingsError, load
+from santaserver.settings import load
+from santaserver.settings_area import SettingsError
 from tests.conftest import ADMIN
 from tests.support.postgres import WITH_PASSWORD, Cluster, execute
 from tests.support.server import RunningServer

@@ -12,7 +12,8 @@ import pytest
 
 from santaserver.__main__ import main as run_command
 from santaserver.migrations.runner import migrate
-from santaserver.settings import SettingsError, load
+from santaserver.settings import load
+from santaserver.settings_area import SettingsError
 from tests.support.certificates import Authority
 from tests.support.postgres import Cluster, as_server, value
 from tests.support.server import RunningServer
