@@ -13,7 +13,7 @@ from santaserver.users.account_schemas import RoleGrant
 OwnSource = Literal["local", "claim", "app_role"]
 SOURCE = (
     "`local`: members are added here; `claim`: a group of the identity provider, `app_role`: an app role of "
-    "it, both with the members whose last sign-in told of it; `scim`: kept by SCIM"
+    "it, both with the people as members for whom it was listed at their last sign-in; `scim`: kept by SCIM"
 )
 EXTERNAL_ID = (
     "What the identity provider calls it: the id of the group (in Entra ID its object id), or the value of "

@@ -52,7 +52,7 @@ class Present(Struct, frozen=True):
 
 
 class Values(Struct, frozen=True):
-    """An attribute of which one value, by itself, fits."""
+    """An attribute one of whose values meets the whole inner filter."""
 
     reference: Reference
     inner: "Filter"

@@ -26,7 +26,7 @@ def test_a_user_changes_the_own_password_and_other_sessions_end(
     dialog.get_by_label("New password", exact=True).fill(NEXT)
     dialog.get_by_label("New password again").fill("something else")
     dialog.get_by_role("button", name="Change password").click()
-    expect(dialog.get_by_text("This is not the same as the new password.")).to_be_visible()
+    expect(dialog.get_by_text("The passwords do not match.")).to_be_visible()
     dialog.get_by_label("New password again").fill(NEXT)
     dialog.get_by_role("button", name="Change password").click()
     expect(dialog.get_by_label("Current password")).to_have_attribute("aria-invalid", "true")

@@ -1,4 +1,4 @@
-"""Large changes are made in parts, and are the same as if each set of layers were compared by itself."""
+"""Large changes are made in parts, with the same result as comparing each set of layers as a whole."""
 
 import asyncio
 import random

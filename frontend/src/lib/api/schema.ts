@@ -3415,7 +3415,7 @@ export interface components {
             roles: components["schemas"]["Grant"][];
             /**
              * Source
-             * @description `local`: members are added here; `claim`: a group of the identity provider, `app_role`: an app role of it, both with the members whose last sign-in told of it; `scim`: kept by SCIM
+             * @description `local`: members are added here; `claim`: a group of the identity provider, `app_role`: an app role of it, both with the people as members for whom it was listed at their last sign-in; `scim`: kept by SCIM
              * @enum {string}
              */
             source: "local" | "claim" | "app_role" | "scim";
@@ -3441,7 +3441,7 @@ export interface components {
             roles?: components["schemas"]["RoleGrant"][];
             /**
              * Source
-             * @description `local`: members are added here; `claim`: a group of the identity provider, `app_role`: an app role of it, both with the members whose last sign-in told of it; `scim`: kept by SCIM
+             * @description `local`: members are added here; `claim`: a group of the identity provider, `app_role`: an app role of it, both with the people as members for whom it was listed at their last sign-in; `scim`: kept by SCIM
              * @default local
              * @enum {string}
              */

@@ -25,7 +25,7 @@ export function passwordErrors(form: PasswordForm): PasswordErrors {
   } else if (form.new_password === form.current_password) {
     errors.new_password = 'Choose a password other than the current one.';
   } else if (form.again !== form.new_password) {
-    errors.again = 'This is not the same as the new password.';
+    errors.again = 'The passwords do not match.';
   }
   return errors;
 }
