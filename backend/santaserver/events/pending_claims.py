@@ -8,8 +8,9 @@ A Mac makes a lost or refused claim again with its next event of that program.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from santaserver import sizes
@@ -135,6 +136,37 @@ class _Queue:
         return claim
 
 
+class _LargestFirst:
+    """Which Mac's queue is the largest, known without looking at all of them.
+
+    A queue that grew or shrank is entered again; entries whose size is no longer true are skipped, and swept
+    when they outnumber the others.
+    """
+
+    __slots__ = ("_entries", "_queues")
+
+    def __init__(self, queues: Mapping[int, _Queue]) -> None:
+        self._queues = queues
+        self._entries: list[tuple[int, int]] = []
+
+    def enter(self, machine: int) -> None:
+        """Note the size of a Mac's queue, which has claims."""
+        if len(self._entries) > 64 + 2 * len(self._queues):
+            self._entries = [(-queue.size, mac) for mac, queue in self._queues.items()]
+            heapify(self._entries)
+        else:
+            heappush(self._entries, (-self._queues[machine].size, machine))
+
+    def machine(self) -> int:
+        """Return the Mac with the largest queue; there is one at least."""
+        while True:
+            size, machine = self._entries[0]
+            queue = self._queues.get(machine)
+            if queue is not None and queue.size == -size:
+                return machine
+            heappop(self._entries)
+
+
 class PendingClaims:
     """The claims that wait to be stored: a queue for each Mac, served in turn."""
 
@@ -144,6 +176,7 @@ class PendingClaims:
         self._memory = memory
         self._size = 0
         self._queues: dict[int, _Queue] = {}
+        self._largest = _LargestFirst(self._queues)
         self._macs: Counter[tuple[int, int]] = Counter()
         """Macs that wait with a claim, by program and key."""
         self.some = asyncio.Event()
@@ -188,6 +221,7 @@ class PendingClaims:
             taken.append(self._pop(queue))
             if queue.claims:
                 self._queues[machine] = queue  # after the other Macs
+                self._largest.enter(machine)
         if not self._queues:
             self.some.clear()
         return taken
@@ -207,9 +241,12 @@ class PendingClaims:
         return self._size + more <= self._memory or size <= self._memory // macs
 
     def _drop_one(self) -> None:
-        machine, queue = max(self._queues.items(), key=lambda entry: entry[1].size)
+        machine = self._largest.machine()
+        queue = self._queues[machine]
         claim = self._pop(queue)
-        if not queue.claims:
+        if queue.claims:
+            self._largest.enter(machine)
+        else:
             del self._queues[machine]
         self._on_drop(claim)
 
@@ -218,6 +255,7 @@ class PendingClaims:
         if queue is None:
             queue = self._queues[claim.machine] = _Queue()
         queue.put(claim)
+        self._largest.enter(claim.machine)
         self._size += claim.size
         self._macs[claim.program, claim.key] += 1
         self.some.set()

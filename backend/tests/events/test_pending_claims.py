@@ -1,7 +1,9 @@
 """Claims wait in memory within bounds, in an order that is fair to all Macs; what is known does not wait."""
 
 import json
+from collections import Counter
 from datetime import UTC, datetime
+from random import Random
 
 import pytest
 
@@ -9,7 +11,17 @@ from santaserver.cache import CacheMemory
 from santaserver.events.catalog import ProgramCache
 from santaserver.events.claims import collect_claims
 from santaserver.events.parse import ExecutionRow, parse_upload
-from santaserver.events.pending_claims import BATCH, MACS, MAX_MACS, MEMORY, Claim, KnownProgram, claim_key
+from santaserver.events.pending_claims import (
+    BATCH,
+    MACS,
+    MAX_MACS,
+    MEMORY,
+    Claim,
+    KnownProgram,
+    PendingClaims,
+    claim_key,
+    claim_of,
+)
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 SHA = "c" * 64
@@ -142,6 +154,29 @@ def test_a_new_mac_gets_room_when_others_have_taken_all() -> None:
     dropped = [f"{one:064x}" for one in range(2**64, 2**64 + 300) if f"{one:064x}" not in waiting]
     assert dropped
     assert not any(known.reporters for sha in dropped if (known := here.programs.known.get(sha)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_mac_with_the_most_gives_way(seed: int) -> None:
+    here = Worker()
+    random = Random(seed)
+    gave: list[Claim] = []
+    pending = here.pending = PendingClaims(gave.append, memory=200_000)
+    sizes: Counter[int] = Counter()
+    for number in range(3_000):
+        machine = random.randrange(1 + number // 40)
+        claim = claim_of(report(sha256=f"{number:064x}"), number, machine, machine, number)
+        before = len(gave)
+        if pending.add(claim):
+            for dropped in gave[before:]:
+                assert sizes[dropped.machine] == max(sizes.values())
+                sizes[dropped.machine] -= dropped.size
+            sizes[machine] += claim.size
+        if random.random() < 0.02:
+            for taken in pending.take(random.randrange(1, 10)):
+                sizes[taken.machine] -= taken.size
+    assert len(gave) > 100
+    assert pending.size == sizes.total() <= 200_000
 
 
 @pytest.mark.parametrize("rate", [BATCH, 10 * BATCH])
