@@ -1,6 +1,7 @@
 """The state that a machine should have, and the counts of its rule table. Plain values."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,8 +12,7 @@ class PolicyState:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class RuleCounts:
+class RuleCounts(NamedTuple):
     """Rows of a rule table by type; binary without transitive ones."""
 
     binary: int = 0

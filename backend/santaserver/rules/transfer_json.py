@@ -40,13 +40,18 @@ class _Window:
         self._place = 0
         self._lines = 0
         self._column = 0
+        self._counted = (0, 0)
+        """A place in the window, and the line breaks before it."""
         if self._fill(1) and self._text[0] == "\ufeff":
             self._place = 1
 
     @property
     def line(self) -> int:
         """The line of the present place, from 1."""
-        return self.position(self._place)[0]
+        place, breaks = self._counted
+        breaks += self._text.count("\n", place, self._place)
+        self._counted = self._place, breaks
+        return self._lines + breaks + 1
 
     def position(self, place: int) -> tuple[int, int]:
         """Return line and column of a place in the window."""
@@ -100,6 +105,7 @@ class _Window:
             self._column = column
             self._text = self._text[self._place :] + more
             self._place = 0
+            self._counted = (0, 0)
         return len(self._text) - self._place >= size
 
 

@@ -1,6 +1,5 @@
 """The SQL of machines' reports; that of their syncs is in repository.py."""
 
-from dataclasses import astuple
 from datetime import datetime
 
 from santaserver.db import Connection
@@ -59,5 +58,5 @@ async def store_counts(connection: Connection, row_id: int, counts: RuleCounts) 
              signingid_rules = $5, cdhash_rules = $6, compiler_rules = 0, transitive_rules = 0
            where id = $1""",
         row_id,
-        *astuple(counts),
+        *counts,
     )

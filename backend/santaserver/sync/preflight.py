@@ -5,7 +5,7 @@ Next: policy/rule_sets.py computes what a normal sync sends.
 """
 
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from santaserver.policy.states import PolicyState, RuleCounts
@@ -114,7 +114,7 @@ def next_drift_clean(cleans: int, last_at: datetime | None) -> datetime | None:
 
 def counts_fit(reported: RuleCounts, expected: RuleCounts, client_mode: str) -> bool:
     """Tell whether a rule table may be in a state; in standalone mode it may have rules of its own too."""
-    pairs = zip(astuple(reported), astuple(expected), strict=True)
+    pairs = zip(reported, expected, strict=True)
     if client_mode == STANDALONE:
         return all(there >= ours for there, ours in pairs)
     return all(there == ours for there, ours in pairs)

@@ -5,7 +5,7 @@ something leave a row in `sync_session`, which no decision reads.
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -167,7 +167,7 @@ async def open_session(
         now if new.preflight else None,
         machine.version,
         plan.drift_since,
-        None if plan.expected is None else astuple(plan.expected),
+        plan.expected,
     ]
     number = "nextval('sync_session_id_seq')"
     before = ""
