@@ -1,6 +1,6 @@
 // The form for groups: initial values, validation, requests. Pure.
 import type { Group, GroupCreate, GroupUpdate, RoleGrant } from '../api/types.ts';
-import { grantsOf } from './person-form.ts';
+import { accountWords, grantsOf } from './person-form.ts';
 
 /** Field names are those of the API, so that errors of the server are matched by name. */
 export interface GroupForm {
@@ -37,6 +37,21 @@ export function formFromGroup(group: Group): GroupForm {
 /** Whether the group is known by an id at the identity provider that is entered here. */
 export function hasExternalId(form: Pick<GroupForm, 'source'>): boolean {
   return form.source === 'claim' || form.source === 'app_role';
+}
+
+const LABELS: Readonly<Record<string, string>> = {
+  name: 'Name',
+  external_id: 'Id at the identity provider',
+  description: 'Description',
+  roles: 'Roles',
+};
+
+export function groupFieldLabel(field: string): string {
+  return LABELS[field] ?? field;
+}
+
+export function groupFieldWords(field: string, value: unknown): string {
+  return accountWords(field, value) || 'none';
 }
 
 export function groupErrors(form: GroupForm): GroupErrors {

@@ -17,6 +17,14 @@ export function formFromRole(role: RoleInfo | null): RoleForm {
   };
 }
 
+export function roleFieldLabel(field: string): string {
+  return { name: 'Name', description: 'Description', permissions: 'Permissions' }[field] ?? field;
+}
+
+export function roleFieldWords(_field: string, value: unknown): string {
+  return (Array.isArray(value) ? value.join(', ') : String(value)) || 'none';
+}
+
 export function roleErrors(form: RoleForm): Partial<Record<keyof RoleForm, string>> {
   const errors: Partial<Record<keyof RoleForm, string>> = {};
   if (!NAME.test(form.name))

@@ -30,6 +30,15 @@ interface Mergeable<T> {
   assemble: (fields: Fields, theirs: T, draft: T) => T;
 }
 
+/** Merges field by field, for a draft whose fields are all the object's. */
+export function byField<T extends object>(reread: (current: unknown) => T): Mergeable<T> {
+  return {
+    reread,
+    fields: (draft) => ({ ...draft }) as Fields,
+    assemble: (fields, theirs) => ({ ...theirs, ...fields }),
+  };
+}
+
 /** Someone else saved first: what they changed, and when. */
 export interface EditConflict {
   changes: readonly ChangeNote[];

@@ -38,7 +38,7 @@ beforeEach(() => {
 it(
   'shows the address, what was provisioned, and the tokens',
   async () => {
-    render(ScimPanel, { mayEdit: true });
+    render(ScimPanel, { mayEdit: true, mayCreate: true });
     expect(await screen.findByText(`${location.origin}/scim/v2`, {}, PATIENT)).toBeTruthy();
     expect(screen.getByText(/2 people, 1 active; 1 group\./)).toBeTruthy();
     expect(screen.getByRole('note').textContent).toContain('Map objectId to externalId');
@@ -53,10 +53,20 @@ it(
   'offers nothing to those who may only look, and warns of nothing that is right',
   async () => {
     calls.readScim.mockResolvedValue({ ...TOLD, unlinked_users: 0 });
-    render(ScimPanel, { mayEdit: false });
+    render(ScimPanel, { mayEdit: false, mayCreate: false });
     expect(await screen.findByText('Entra', {}, PATIENT)).toBeTruthy();
     expect(screen.queryByRole('button', { name: /New SCIM token|Rotate|Revoke/ })).toBeNull();
     expect(screen.queryByRole('note')).toBeNull();
+  },
+  LIMIT,
+);
+
+it(
+  'offers whoever may not do everything to revoke tokens only',
+  async () => {
+    render(ScimPanel, { mayEdit: true, mayCreate: false });
+    expect(await screen.findByRole('button', { name: /Revoke/ }, PATIENT)).toBeTruthy();
+    expect(screen.queryByRole('button', { name: /New SCIM token|Rotate/ })).toBeNull();
   },
   LIMIT,
 );
