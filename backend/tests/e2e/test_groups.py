@@ -102,3 +102,34 @@ def test_a_role_of_ones_own_is_made_given_and_kept_while_it_is_used(
     question.get_by_role("button", name="Remove role").click()
     expect(question).to_contain_text(helper)
     fits(page)
+
+
+@pytest.mark.parametrize(("kind", "path"), [("groups", "/people/groups"), ("roles", "/people/roles")])
+def test_what_someone_else_saved_is_shown_beside_ones_own_changes(
+    open_page: OpenPage, deployment: Deployment, kind: str, path: str
+) -> None:
+    name = f"Desk {uuid4().hex[:6]}"
+    extra = {"permissions": ["machine:read"]} if kind == "roles" else {"source": "local"}
+    with deployment.api() as api:
+        boss = user(api, {"role": "admin"})
+        stored = made(api, kind, name=name, description="as it was", **extra)
+    visit = enter(open_page, boss, "desktop", "Overview")
+    page = visit.page
+    page.goto(path)
+    row_of(page, name).get_by_role("button", name="Edit").click()
+    dialog = form_dialog(page)
+    address = f"/api/v1/{kind}/{stored['id']}"
+    with deployment.api() as api:
+        theirs = {"json": {"description": "theirs"}, "headers": {"If-Match": stored["etag"]}}
+        api.patch(address, **theirs).raise_for_status()
+    dialog.get_by_label("Description").fill("mine")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Nothing you entered is lost")
+    expect(dialog.get_by_label("Description", exact=False).first).to_have_value("mine")
+    dialog.get_by_role("group", name="Description").get_by_label("Yours: mine").check()
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_hidden()
+    with deployment.api() as api:
+        items = api.get(f"/api/v1/{kind}").raise_for_status().json()["items"]
+    assert [item["description"] for item in items if item["name"] == name] == ["mine"]
+    assert [text for text in visit.complaints if "status of 412" not in text] == []
