@@ -1,6 +1,7 @@
 """The schema's history."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from santaserver import migrations
 from santaserver.migrations import files
 from santaserver.migrations.files import Applied, Migration, MigrationError, load, missing
+from santaserver.migrations.lock_holders import in_the_way
 from santaserver.migrations.runner import Outcome, migrate
 from tests.support.postgres import Cluster, execute, fetch, held, value
 
@@ -155,10 +157,53 @@ def test_a_table_in_use_is_waited_for_a_little_and_then_again(
     (folder / "0001_one.sql").write_text("create table one (id int);")
     asyncio.run(migrate(empty))
     (folder / "0002_two.sql").write_text("alter table one add column two int;")
-    with held(empty, "lock table one"), pytest.raises(asyncpg.LockNotAvailableError):
+    with (
+        held(empty, "select set_config('application_name', 'report', false); lock table one in access share mode"),
+        pytest.raises(MigrationError) as refused,
+    ):
         asyncio.run(migrate(empty))
+    message = str(refused.value)
+    found = re.search(
+        r"0002_two could not lock its tables in 2 attempts and changed nothing\. process (\d+) \(.*report\) uses one: "
+        r"idle in transaction; its transaction is \d+ s old; its last statement began \d+ s ago",
+        message,
+    )
+    assert found, message
+    assert f"select pg_terminate_backend({found[1]})" in message
     assert value(empty, "select max(version) from schema_version") == 1
     assert asyncio.run(migrate(empty)) is Outcome.MIGRATED
+
+
+def test_requests_are_served_while_a_migration_waits_for_a_long_transaction(
+    empty: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("santaserver.migrations.runner.LOCK_TIMEOUT", "100ms")
+    (folder / "0001_one.sql").write_text("create table one (id int);")
+    asyncio.run(migrate(empty))
+    (folder / "0002_two.sql").write_text("alter table one add column two int;")
+
+    async def serve_meanwhile() -> None:
+        queued = "select 1 from pg_locks where not granted and mode = 'AccessExclusiveLock'"
+        connection = await asyncpg.connect(empty, timeout=5)
+        migrating = asyncio.create_task(migrate(empty))
+        try:
+            while not await connection.fetchval(queued):
+                assert not migrating.done()
+            # Behind the migration, which is behind the long transaction, which does not end.
+            assert await connection.fetch("select * from one", timeout=30) == []
+            assert not migrating.done()
+        finally:
+            migrating.cancel()
+            await asyncio.gather(migrating, return_exceptions=True)
+            await connection.close()
+
+    with held(empty, "lock table one in access share mode"):
+        asyncio.run(serve_meanwhile())
+    assert value(empty, "select max(version) from schema_version") == 1
+
+
+def test_tables_that_others_use_in_turn_are_said_to_be() -> None:
+    assert "others use them all the time" in in_the_way(named(2), 8, [])
 
 
 def test_waiting_for_a_database_ends(monkeypatch: pytest.MonkeyPatch) -> None:

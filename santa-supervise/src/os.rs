@@ -3,6 +3,7 @@
 //! what runs in the container, `portable.rs` what runs on other Unix systems
 //! (and here under `SANTA_SUPERVISE_OS=portable`), `spawn.rs` is fork and exec.
 
+mod activation;
 mod calls;
 mod fork;
 #[cfg(target_os = "linux")]
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 use crate::machine::Exit;
 
+pub use activation::{InheritedKind, inherited_kind, take_inherited};
 pub use calls::{peer_uid, pipe, processor_time, seal_inherited_descriptors, signal_process};
 pub use mark::{Family, Mark, TAG, Tag};
 pub use notify::notify_socket;

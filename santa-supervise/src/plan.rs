@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use santa_config::{Address, Config, Kind, LivenessProbe, Ready, Service, Signal};
+use santa_config::{
+    Address, Condition, Config, Dependency, Kind, LivenessProbe, Ready, Service, Signal,
+};
 
 use crate::fill::{Values, fill};
 use crate::machine::{Readiness, Spec};
@@ -146,7 +148,10 @@ fn blueprint(config: &Config, file: ConfigFile<'_>, service: &Service, instance:
         inherits: inherits(service, file.variables),
         environment: environment.map(|(name, text)| (name.clone(), fill(text, &values))).collect(),
         sockets: handed.filter_map(|name| Some((name.clone(), address(name)?))).collect(),
-        spec: spec(service, instance, probe.as_ref()),
+        spec: Spec {
+            depends_on: dependencies(config, service),
+            ..spec(service, instance, probe.as_ref())
+        },
         stop_signals: stop_steps(service)
             .map(|(signal, _)| signal.map(|signal| signal.0))
             .collect(),
@@ -163,6 +168,34 @@ fn inherits(service: &Service, variables: &BTreeSet<String>) -> Vec<String> {
     let reads = texts.chain([&service.command]).any(|text| text.contains("{config}"));
     let shared = variables.iter().filter(|_| reads);
     service.env_pass.iter().chain(shared).cloned().collect()
+}
+
+/// What `service` waits for. One with a socket that another container shares takes
+/// connections from that one as soon as it listens, so all other services have to be ready
+/// before, except those that wait for it or share one themselves.
+fn dependencies(config: &Config, service: &Service) -> Vec<Dependency> {
+    let is_shared = |name: &String| config.sockets.get(name).is_some_and(|socket| socket.reuseport);
+    let shares = |service: &Service| service.sockets.iter().any(is_shared);
+    let mut found = service.depends_on.clone();
+    if !shares(service) {
+        return found;
+    }
+    for other in config.services.iter().filter(|other| !shares(other)) {
+        let is_named = found.iter().any(|one| one.service == other.name);
+        if !is_named && !waits_for(config, &other.name, &service.name) {
+            found.push(Dependency { service: other.name.clone(), condition: Condition::Ready });
+        }
+    }
+    found
+}
+
+/// Whether a service is, or needs, another one. The configuration has no circles.
+fn waits_for(config: &Config, name: &str, other: &str) -> bool {
+    let service = config.services.iter().find(|service| service.name == name);
+    name == other
+        || service.is_some_and(|service| {
+            service.depends_on.iter().any(|needed| waits_for(config, &needed.service, other))
+        })
 }
 
 /// The address of a socket as `service` sees it: its own instance's where it is

@@ -1,6 +1,9 @@
-//! The listening sockets: bound once, kept for the life of santa-supervise, and
-//! removed at its end. Nothing here accepts a connection: the services do.
+//! The listening sockets: inherited or bound once, kept for the life of santa-supervise,
+//! and removed at its end if they are its own. Nothing here accepts a connection: the
+//! services do.
 
+mod findings;
+mod inherited;
 mod paths;
 
 use std::collections::BTreeMap;
@@ -14,17 +17,36 @@ use santa_config::{Address, Config, listen_tcp};
 
 use crate::plan::Blueprint;
 
+pub use inherited::Inherited;
 pub use paths::{Batch, Binder, Bound, FileTask, READ_ONLY, SocketFile, ToBind};
 
 /// How often removed socket files are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// One bound socket. Its file stays until it is [removed](SocketFile::remove).
+/// One listening socket. Its file stays until it is [removed](SocketFile::remove).
 #[derive(Debug)]
 pub struct Listener {
     fd: OwnedFd,
     backlog: i32,
     file: Option<SocketFile>,
+    tenure: Tenure,
+}
+
+/// How a listener is held.
+#[derive(Debug, PartialEq, Eq)]
+enum Tenure {
+    /// By santa-supervise alone.
+    Sole,
+    /// Another container may listen at the same address (`SO_REUSEPORT`).
+    Shared,
+    /// Whoever started santa-supervise keeps it open; it listens at this address.
+    Inherited(Address),
+}
+
+impl Tenure {
+    fn is_inherited(&self) -> bool {
+        matches!(self, Self::Inherited(_))
+    }
 }
 
 impl Listener {
@@ -35,9 +57,11 @@ impl Listener {
     }
 
     /// Makes this process the one that called `listen` last, so that a
-    /// readiness probe sees when the service does.
+    /// readiness probe sees when the service does. A shared one listens only
+    /// from here on: until now all connections go to the other container.
     pub fn claim(&self) {
-        // Cannot fail for a socket that already listens.
+        // Cannot fail for a socket that already listens, nor for one that is bound to an
+        // address which it shares.
         let _ = rustix::net::listen(&self.fd, self.backlog);
     }
 
@@ -57,6 +81,7 @@ pub struct Sockets {
     bound: BTreeMap<Address, (Listener, Traits)>,
     next_check: Option<Instant>,
     file_tasks: Vec<FileTask>,
+    findings: Vec<(&'static str, String)>,
 }
 
 impl Sockets {
@@ -91,7 +116,8 @@ impl Sockets {
                 continue;
             }
             if let Address::Tcp(to) = address {
-                bound.insert((*address).clone(), bind_tcp(*to, traits.1));
+                let shared = config.sockets.get(*name).is_some_and(|socket| socket.reuseport);
+                bound.insert((*address).clone(), bind_tcp(*to, traits.1, shared));
             }
             if let Some(Err(problem)) = bound.get(*address) {
                 problems.push(format!("socket.{name}: cannot listen on {address}: {problem}"));
@@ -101,10 +127,14 @@ impl Sockets {
             self.give_up(bound);
             return Err(problems);
         }
-        let over = self.bound.extract_if(.., |address, _| !wanted.contains_key(address));
+        // Inherited ones stay: nobody could give them to us again.
+        let is_over = |address: &Address, one: &mut (Listener, Traits)| {
+            !one.0.tenure.is_inherited() && !wanted.contains_key(address)
+        };
+        let over = self.bound.extract_if(.., is_over);
         self.file_tasks.extend(over.filter_map(|(_, (one, _))| one.file.map(FileTask::Remove)));
         for (address, (listener, traits)) in &mut self.bound {
-            let (_, new) = wanted[address];
+            let Some((_, new)) = wanted.get(address).copied() else { continue };
             if *traits != new {
                 *traits = new;
                 listener.backlog = new.1;
@@ -126,6 +156,17 @@ impl Sockets {
     pub fn give_up(&mut self, bound: Bound) {
         let files = bound.into_values().filter_map(|one| one.ok()?.file);
         self.file_tasks.extend(files.map(FileTask::Remove));
+    }
+
+    /// Closes what another container listens at, too: once the service has closed it as
+    /// well, the kernel sends new connections there only.
+    pub fn leave_shared(&mut self) {
+        self.bound.retain(|_, (listener, _)| listener.tenure != Tenure::Shared);
+    }
+
+    /// What was found when they were bound: a level and a message for the log.
+    pub fn take_findings(&mut self) -> Vec<(&'static str, String)> {
+        std::mem::take(&mut self.findings)
     }
 
     /// Lets a file be removed whose path is ours alone.
@@ -211,8 +252,13 @@ fn wanted<'a>(
     known.collect()
 }
 
-fn bind_tcp(address: SocketAddr, backlog: i32) -> Result<Listener, String> {
-    let listener = listen_tcp(address, backlog, false).map_err(|error| match error.kind() {
+fn bind_tcp(address: SocketAddr, backlog: i32, shared: bool) -> Result<Listener, String> {
+    let bound = if shared {
+        santa_config::bind_tcp(address, true)
+    } else {
+        listen_tcp(address, backlog, false).map(OwnedFd::from)
+    };
+    let fd = bound.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => format!(
             "port {} is taken by another process; stop that one (`ss -ltnp` names it) or choose another port",
             address.port()
@@ -223,7 +269,8 @@ fn bind_tcp(address: SocketAddr, backlog: i32) -> Result<Listener, String> {
         io::ErrorKind::AddrNotAvailable => format!("this machine does not have that address ({error})"),
         _ => error.to_string(),
     })?;
-    Ok(Listener { fd: listener.into(), backlog, file: None })
+    let tenure = if shared { Tenure::Shared } else { Tenure::Sole };
+    Ok(Listener { fd, backlog, file: None, tenure })
 }
 
 #[cfg(test)]
@@ -234,7 +281,7 @@ mod tests {
     fn a_taken_port_is_named() {
         let owner = std::net::TcpListener::bind("127.0.0.1:0").expect("any port");
         let address = owner.local_addr().expect("bound");
-        let problem = bind_tcp(address, 16).expect_err("taken");
+        let problem = bind_tcp(address, 16, false).expect_err("taken");
         assert!(problem.contains(&format!("port {} is taken", address.port())), "{problem}");
     }
 }

@@ -33,7 +33,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{bench, build, ci, codegen, db, deploy, dev, doctor, fmt, fuzz, image, model};
+use commands::{
+    bench, build, ci, codegen, db, deploy, dev, doctor, fmt, fuzz, image, model, release,
+};
 
 /// Builds, runs and checks SantaServer.
 #[derive(Parser)]
@@ -73,6 +75,8 @@ enum Command {
     Deploy(deploy::Args),
     /// Return to the image that ran before the last deploy
     Rollback(deploy::RollbackArgs),
+    /// Make a release: changelog, version, commit, image, tag
+    Release(release::Args),
     /// Format all sources
     Fmt(fmt::Args),
     /// Manage the embedded database
@@ -118,6 +122,7 @@ pub fn main() -> ExitCode {
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Deploy(args) => deploy::run(&args),
         Command::Rollback(args) => deploy::rollback(&args),
+        Command::Release(args) => release::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Db(args) => db::run(&args),
         Command::Doctor(args) => doctor::run(&args),

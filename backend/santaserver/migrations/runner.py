@@ -15,6 +15,7 @@ from santaserver import audit
 from santaserver.audit import SYSTEM
 from santaserver.clock import system_clock
 from santaserver.migrations.files import Migration, MigrationError, load, missing
+from santaserver.migrations.lock_holders import in_the_way, lock_holders
 from santaserver.migrations.privileges import PrivilegeError, grant, login_role
 from santaserver.migrations.schema_version import applied_versions, store
 from santaserver.postgres.failures import is_mistrusted
@@ -23,10 +24,10 @@ log = logging.getLogger(__name__)
 
 LOCK_KEY = 0x53616E7461
 """Advisory lock that one migrating process holds; the others wait for it."""
-LOCK_TIMEOUT = "5s"
-"""How long a migration waits for a table that someone uses; those behind it wait as well meanwhile."""
-LOCK_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Seconds until it tries again."""
+LOCK_TIMEOUT = "2s"
+"""How long a migration waits for a table that someone uses. Requests queue behind it meanwhile, and no longer."""
+LOCK_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 16.0, 16.0)
+"""Seconds until it tries again; requests are served in between."""
 
 CONNECT_TIMEOUT = 5.0
 RETRY_DELAYS = (0.2, 0.5, 1, 2, 4, 8, 8, 8)
@@ -83,7 +84,8 @@ async def migrate(dsn: str, server: str | None = None) -> Outcome:
 
 async def _apply_next(connection: asyncpg.Connection, known: Sequence[Migration]) -> bool:
     """Apply the next file; return False when another process was faster."""
-    for pause in (*LOCK_PAUSES, None):
+    for attempt, pause in enumerate((*LOCK_PAUSES, None), 1):
+        lacking: list[Migration] = []
         try:
             # Any other would not see what was committed while it waited for the lock.
             async with connection.transaction(isolation="read_committed"):
@@ -92,10 +94,12 @@ async def _apply_next(connection: asyncpg.Connection, known: Sequence[Migration]
                 if lacking:
                     await _apply(connection, lacking[0])
                 return bool(lacking)
-        except asyncpg.LockNotAvailableError:
+        except asyncpg.LockNotAvailableError as error:
+            holders = await lock_holders(connection, lacking[0])
             if pause is None:
-                raise
-            log.warning("a table is in use; the migration is tried again in %s s", pause)
+                raise MigrationError(in_the_way(lacking[0], attempt, holders)) from error
+            who = "; ".join(str(one) for one in holders) or "several transactions in turn"
+            log.warning("a table is in use (%s); the migration is tried again in %s s", who, pause)
             await asyncio.sleep(pause)
     raise AssertionError("unreachable")
 

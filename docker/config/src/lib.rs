@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use env::{Env, process_env};
-pub use listen::listen_tcp;
+pub use listen::{bind_tcp, listen_tcp};
 use read::Setting as _;
 pub use sections::{
     Access, Admin, Backoff, ClientCertificate, Condition, Config, Console, Dependency, Hook, Kind,

@@ -3,17 +3,28 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 
 use rustix::net::{AddressFamily, SocketType, bind, listen, socket, sockopt};
 
-/// A listening socket. `[::]` stands for every address of the machine, those of IPv4
-/// included, so a machine without IPv6 listens on 0.0.0.0 instead. With `shared`, other
-/// sockets of this user may listen at the same address (`SO_REUSEPORT`).
+/// A listening socket; see [`bind_tcp`].
 ///
 /// # Errors
 /// When the address cannot be had.
 pub fn listen_tcp(address: SocketAddr, backlog: i32, shared: bool) -> io::Result<TcpListener> {
-    with_fallback(address, |address| listen_exactly(address, backlog, shared))
+    let bound = bind_tcp(address, shared)?;
+    listen(&bound, backlog)?;
+    Ok(bound.into())
+}
+
+/// A socket that does not listen yet. `[::]` stands for every address of the machine, those
+/// of IPv4 included, so a machine without IPv6 gets 0.0.0.0 instead. With `shared`, other
+/// sockets of this user may listen at the same address (`SO_REUSEPORT`).
+///
+/// # Errors
+/// When the address cannot be had.
+pub fn bind_tcp(address: SocketAddr, shared: bool) -> io::Result<OwnedFd> {
+    with_fallback(address, |address| bind_exactly(address, shared))
 }
 
 fn with_fallback<L>(
@@ -31,7 +42,7 @@ fn lacks_ipv6(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
 }
 
-fn listen_exactly(address: SocketAddr, backlog: i32, shared: bool) -> io::Result<TcpListener> {
+fn bind_exactly(address: SocketAddr, shared: bool) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let made = socket(family, SocketType::STREAM, None)?;
     rustix::io::fcntl_setfd(&made, rustix::io::FdFlags::CLOEXEC)?;
@@ -44,8 +55,7 @@ fn listen_exactly(address: SocketAddr, backlog: i32, shared: bool) -> io::Result
         sockopt::set_socket_reuseport(&made, true)?;
     }
     bind(&made, &address)?;
-    listen(&made, backlog)?;
-    Ok(made.into())
+    Ok(made)
 }
 
 #[cfg(test)]

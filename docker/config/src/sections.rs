@@ -64,6 +64,9 @@ section! {
     /// restart of the service that accepts on it and connections wait instead
     /// of being refused. A service with several instances gets one Unix socket
     /// for each: `/tmp/uvicorn.sock` becomes `/tmp/uvicorn-0.sock` and so on.
+    /// One that systemd's socket activation passes (`LISTEN_FDS`) is used instead
+    /// of binding it: that of the same name (`FileDescriptorName=`), or without a
+    /// name that of the same port or path.
     pub struct Socket {
         /// TCP address or Unix path. `[::]:PORT` is every address of the
         /// machine, IPv4 and IPv6, or IPv4 alone where there is no IPv6;
@@ -73,6 +76,12 @@ section! {
         mode: Mode = "0600",
         /// How many connections may wait to be accepted.
         backlog: u32 = 1024,
+        /// Whether another container may listen at the same TCP address
+        /// (`SO_REUSEPORT`), so that on a host's network a new one can start
+        /// beside the old one. Both need it, and the same user. The host
+        /// needs `net.ipv4.tcp_migrate_req=1`. A change takes effect with the
+        /// next start of santa-supervise.
+        reuseport: bool = false,
     }
 }
 

@@ -16,14 +16,20 @@ use crate::event_loop::{Components, EventLoop};
 use crate::log_writer::Log;
 use crate::os;
 use crate::record::Style;
+use crate::sockets::Inherited;
 use crate::spawning::Spawner;
 use crate::stderr::complain;
 
 use super::{Failure, config_path, exit, parse};
 
 pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
-    os::seal_inherited_descriptors();
     let failed = |message| Failure { message, code: exit::FAILED };
+    // Before anything here opens a descriptor that could be taken for one of these.
+    let inherited = Inherited::take(&santa_config::process_env()).map_err(failed)?;
+    if let Some(warning) = &inherited.warning {
+        complain(&format!("warning: {warning}"));
+    }
+    os::seal_inherited_descriptors();
     // Signals first: they must be able to interrupt everything below, and the log
     // thread must not receive any.
     let mut os = os::open().map_err(|error| failed(format!("cannot set up signals: {error}")))?;
@@ -39,7 +45,7 @@ pub(super) fn run(common: &Common, with_parent: bool) -> Result<i32, Failure> {
     let control_path =
         common.socket.clone().unwrap_or_else(|| config.supervisor.control_socket.clone());
     let Some((control, sockets)) =
-        early::bind_sockets(&mut *os, &config, &blueprints, &control_path)?
+        early::bind_sockets(&mut *os, &config, &blueprints, &control_path, inherited)?
     else {
         return Ok(exit::OK);
     };

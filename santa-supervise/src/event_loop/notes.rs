@@ -24,6 +24,7 @@ impl EventLoop {
                 self.event("error", &message, json!({ "event": "stuck", "name": label }));
             }
             Note::Shutdown { why, level } => {
+                self.sockets.leave_shared();
                 let how = match level {
                     1 => "stopping in order",
                     2 => "stopping everything at once",
@@ -101,6 +102,9 @@ impl EventLoop {
             self.core.blueprints().count()
         );
         self.event("info", &message, json!({ "event": "start", "os": self.io.os().name() }));
+        for (level, message) in self.sockets.take_findings() {
+            self.event(level, &message, json!({ "event": "socket" }));
+        }
         if let Some(shortcoming) = self.io.os().shortcoming() {
             self.warn(&shortcoming);
         }

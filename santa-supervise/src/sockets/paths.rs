@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::os;
 use crate::readiness::{connect_path, socket_to};
 
-use super::Listener;
+use super::{Listener, Tenure};
 
 /// The file of a socket that is ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl Batch {
             let listener = match outcomes.next() {
                 Some(Outcome::Bound(device, inode)) => {
                     let file = Some(SocketFile { path, identity: (device, inode) });
-                    Ok(Listener { fd, backlog, file })
+                    Ok(Listener { fd, backlog, file, tenure: Tenure::Sole })
                 }
                 Some(Outcome::Refused(problem)) => Err(problem),
                 None => Err("its path cannot be reached in time; is a mount hanging?".to_owned()),

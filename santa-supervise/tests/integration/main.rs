@@ -17,6 +17,7 @@ mod faults_page;
 mod floods;
 mod health;
 mod hooks;
+mod inherited;
 mod insight;
 #[cfg(target_os = "linux")]
 mod launcher;

@@ -27,7 +27,7 @@ mod settings;
 mod tree;
 mod update;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -103,13 +103,28 @@ fn run(args: &Args) -> Result<()> {
     let output = repo::root().join(&args.output);
     progress::step(&repo::shown(&output), || {
         image.write_archive(&output)?;
-        provenance::write(&image, &source, args.binaries.is_some(), &output, key.as_ref())
+        provenance::write(&image, &source, args.binaries.is_some(), &output, key.as_ref())?;
+        write_sbom(&image, &output)
     })?;
     if let Some(engine) = &args.load {
         progress::step(engine, || load::into(&run::shell()?, engine, &image, &output))?;
     }
     xtask::out!("{}\n{} {}", budget::table(&image), args.tag, image.digest());
     budget::check(&image)
+}
+
+/// Writes the bill of materials that is in the image beside its archive, too.
+fn write_sbom(image: &Image, archive: &Path) -> Result<()> {
+    for layer in image.layers.iter().rev() {
+        if let Some(tree::Node::File { bytes, .. }) = unpack(layer)?.get(sbom::PATH) {
+            let mut name = archive.as_os_str().to_owned();
+            name.push(".sbom.json");
+            let file = PathBuf::from(name);
+            return std::fs::write(&file, bytes)
+                .with_context(|| format!("cannot write {}", repo::shown(&file)));
+        }
+    }
+    anyhow::bail!("the image has no /{}", sbom::PATH)
 }
 
 /// Makes the image for this machine's processor and writes it, for the checks.

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use xshell::cmd;
 
 use crate::{program, repo, run};
@@ -22,7 +22,7 @@ pub enum Compression {
 #[command(
     after_help = "Examples:\n  cargo xtask image\n  cargo xtask image --load podman\n  cargo xtask image --platform linux/arm64 --binaries dist/arm64\n  \
     cargo xtask image --verify dist/santaserver.oci.tar\n  cargo xtask image --update-lock\n\n\
-    Beside the archive lies its provenance (FILE.intoto.json), what it was built from.\n    The archive is loaded by `docker load`, `podman load` and skopeo. Two runs on one commit give the same digest."
+    Beside the archive lie its provenance (FILE.intoto.json), what it was built from, and its bill of materials\n    (FILE.sbom.json, CycloneDX). The archive is loaded by `docker load`, `podman load` and skopeo. Two runs on one commit give the same digest."
 )]
 /// Build the container image, without a container engine
 pub struct Args {
@@ -104,6 +104,18 @@ pub(crate) fn run() -> Result<()> {
 /// Builds an image from this checkout and writes it.
 pub(crate) fn write(tag: &str, archive: &Path) -> Result<()> {
     shown("build the image", &["--tag", tag, "--output", &archive.display().to_string()])
+}
+
+/// Builds an image from this checkout and writes it, with SBOM and provenance beside it;
+/// returns its digest.
+pub(crate) fn digest_of(tag: &str, archive: &str) -> Result<String> {
+    let program = program::compiled(COMPILE, PROGRAM)?;
+    let shell = run::shell()?;
+    let said =
+        run::output("build the image", cmd!(shell, "{program} --tag {tag} --output {archive}"))?;
+    // Its last line is the tag and the digest.
+    let digest = said.split_whitespace().last().filter(|word| word.starts_with("sha256:"));
+    digest.map(str::to_owned).with_context(|| format!("the image builder named no digest: {said}"))
 }
 
 /// Checks an archive; `SANTA_SCANNER` may name a scanner for vulnerabilities.

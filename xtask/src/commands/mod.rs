@@ -12,3 +12,4 @@ pub(crate) mod fmt;
 pub(crate) mod fuzz;
 pub mod image;
 pub(crate) mod model;
+pub(crate) mod release;

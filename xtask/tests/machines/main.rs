@@ -4,6 +4,7 @@
 
 mod clone;
 mod full_disk;
+mod release;
 
 use std::fs;
 use std::process::Command;

@@ -15,7 +15,7 @@ use crate::event_loop::{CONTROL_BACKLOG, CONTROL_MODE};
 use crate::files::LARGEST_CONFIG;
 use crate::os::{self, Interest, Os, Token, Wake, Worker};
 use crate::plan::Blueprint;
-use crate::sockets::{Batch, FileTask, Listener, READ_ONLY, Sockets, ToBind};
+use crate::sockets::{Batch, FileTask, Inherited, Listener, READ_ONLY, Sockets, ToBind};
 use crate::stderr::complain;
 
 /// A wait that takes longer than this is reported.
@@ -70,7 +70,7 @@ fn read(path: &Path) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))
 }
 
-/// The control socket and those of the services; none when we are to end before
+/// The control socket and those of the services, `inherited` ones among them; none when we are to end before
 /// they are bound. On a read-only file system there is no control socket, which is
 /// no reason not to run.
 pub(super) fn bind_sockets(
@@ -78,10 +78,12 @@ pub(super) fn bind_sockets(
     config: &Config,
     blueprints: &[Blueprint],
     control: &Path,
+    inherited: Inherited,
 ) -> Result<Option<(Option<Listener>, Sockets)>, Failure> {
     let failed = |message| Failure { message, code: exit::FAILED };
     let refused = |error| failed(format!("cannot start a process that binds sockets: {error}"));
-    let mut sockets = Sockets::default();
+    let mut sockets = Sockets::inheriting(inherited, config, blueprints)
+        .map_err(|problems| failed(problems.join("\n")))?;
     let own = ToBind { path: control.to_owned(), mode: CONTROL_MODE, backlog: CONTROL_BACKLOG };
     let mut wanted = sockets.to_bind(config, blueprints);
     wanted.push(own);
@@ -119,7 +121,10 @@ pub(super) fn bind_sockets(
         }
     };
     match (control, adapted) {
-        (Ok(control), Ok(())) => Ok(Some((control, sockets))),
+        (Ok(control), Ok(())) => {
+            sockets.examine(config, blueprints);
+            Ok(Some((control, sockets)))
+        }
         (Err(problem), _) | (Ok(None), Err(problem)) => {
             remove(os, sockets.take_file_tasks());
             Err(failed(problem))

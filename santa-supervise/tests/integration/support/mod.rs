@@ -11,6 +11,7 @@ pub(crate) mod refused;
 
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -171,6 +172,19 @@ impl Supervisor {
         command.env("SANTA_SUPERVISE_OS", &self.os);
         let log = File::create(self.path("log")).expect("log");
         self.run(command, log.into())
+    }
+
+    /// Starts it as systemd starts the service of a socket: with `fd` as descriptor 3, and
+    /// `variables` besides `LISTEN_PID`.
+    pub(crate) fn start_inheriting(self, fd: OwnedFd, variables: &[(&str, &str)]) -> Self {
+        const LAUNCH: &str = "export LISTEN_PID=${LISTEN_PID:-$$}; exec \"$@\" 3<&0 </dev/null";
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", LAUNCH, "sh", SUPERVISE, "run", "--config"])
+            .arg(self.path("santa.toml"));
+        command.env("SANTA_SUPERVISE_OS", &self.os).envs(variables.iter().copied()).stdin(fd);
+        let log = File::create(self.path("log")).expect("log");
+        self.spawn(&mut command, log.into())
     }
 
     /// Starts it with `--with-parent`; [`Self::let_go`] ends its input.

@@ -12,6 +12,7 @@ mod kubernetes;
 mod layers;
 mod locks;
 mod migrations;
+mod previous_release;
 pub(crate) mod reach;
 mod repeat;
 mod schedule;

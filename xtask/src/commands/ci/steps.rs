@@ -7,7 +7,10 @@ use anyhow::Result;
 use xshell::cmd;
 
 use super::schedule::Lane;
-use super::{dev_loop, docker, docs, e2e, image, kubernetes, layers, locks, migrations, stray};
+use super::{
+    dev_loop, docker, docs, e2e, image, kubernetes, layers, locks, migrations, previous_release,
+    stray,
+};
 use crate::commands::{build, codegen, fmt, fuzz, model};
 use crate::tools::{nextest, node, pgbouncer, postgres, python};
 use crate::{repo, run};
@@ -180,6 +183,13 @@ pub(crate) const STEPS: &[Step] = &[
         true,
         "no migration locks a table for long or breaks the release before it (squawk)",
         migrations::check,
+    ),
+    step(
+        "previous-release",
+        Lane::Backend,
+        false,
+        "the release before passes its own sync tests on this schema",
+        previous_release::check,
     ),
     step(
         "kubernetes",

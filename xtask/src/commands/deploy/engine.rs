@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use xshell::{Cmd, cmd};
 
 use super::state::State;
+use super::way::{self, Running};
 use crate::tools::hardened::{HARDENED, PODMAN};
 use crate::{ports, run, shipped};
 
@@ -101,12 +102,36 @@ impl Engine {
             let command: Cmd<'_> = cmd!(shell, "{program} {words...}").env(VARIABLE, &state.image);
             return run::output("start the service", command).map(drop);
         }
-        let name = &state.name;
+        self.remove(&state.name)?;
+        self.run("start the container", &run_words(state)?).map(drop)
+    }
+
+    /// What is to be known of the container that runs, if one does.
+    pub(crate) fn running(&self, state: &State) -> Result<Option<Running>> {
+        if state.compose.is_some() || self.running_image(None, &state.name)?.is_none() {
+            return Ok(None);
+        }
+        let words = strings(["container", "inspect", &state.name]);
+        Running::parse(&self.run("look at the running container", &words)?).map(Some)
+    }
+
+    /// Stops a container within its grace period and removes it, if it is there.
+    pub(crate) fn remove(&self, name: &str) -> Result<()> {
         if self.running_image(None, name)?.is_some() {
             self.run("stop the running container", &strings(["stop", "--time", "10", name]))?;
             self.run("remove the stopped container", &strings(["rm", "--force", name]))?;
         }
-        self.run("start the container", &run_words(state)?).map(drop)
+        Ok(())
+    }
+
+    /// Gives a container another name.
+    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<()> {
+        self.run("rename the container", &strings(["rename", from, to])).map(drop)
+    }
+
+    /// Gives an image a name.
+    pub(crate) fn tag(&self, image: &str, name: &str) -> Result<()> {
+        self.run(&format!("call the image {name}"), &strings(["tag", image, name])).map(drop)
     }
 
     /// Whether the whole chain in the container answers.
@@ -161,7 +186,9 @@ fn run_words(state: &State) -> Result<Vec<String>> {
     if state.engine == "podman" {
         words.push(PODMAN.to_owned());
     }
-    words.push(format!("--publish={}:{}", state.publish, ports::public_port()?));
+    if !way::on_host_network(state) {
+        words.push(format!("--publish={}:{}", state.publish, ports::public_port()?));
+    }
     words.extend(state.env_file.iter().map(|file| format!("--env-file={}", file.display())));
     words.extend(state.options.iter().cloned());
     words.push(state.image.clone());
@@ -212,7 +239,7 @@ mod tests {
             publish: "127.0.0.1:9000".to_owned(),
             env_file: Some("/x.env".into()),
             compose: None,
-            options: vec!["--network=host".to_owned()],
+            options: vec!["--network=x".to_owned()],
             image: "sha256:1".to_owned(),
             previous: None,
         };
@@ -220,6 +247,10 @@ mod tests {
         let end: Vec<&str> = words.iter().rev().take(4).rev().map(String::as_str).collect();
         let port = ports::public_port().expect("a port");
         let publish = format!("--publish=127.0.0.1:9000:{port}");
-        assert_eq!(end, [&publish, "--env-file=/x.env", "--network=host", "sha256:1"]);
+        assert_eq!(end, [&publish, "--env-file=/x.env", "--network=x", "sha256:1"]);
+        // On the host's network there is nothing to publish.
+        let host = State { options: vec!["--network=host".to_owned()], ..state };
+        let words = run_words(&host).expect("words");
+        assert!(!words.iter().any(|word| word.starts_with("--publish")), "{words:?}");
     }
 }

@@ -1,9 +1,12 @@
 //! `cargo xtask deploy` and `rollback`: replace the running container, and go back
-//! by itself when the new image does not become ready. What was running is kept
-//! in `.dev/deploy.json`; [`engine`] talks to podman, docker or docker compose.
+//! by itself when the new image does not become ready. [`way`] decides how; what was
+//! running is kept in `.dev/deploy.json`; [`engine`] talks to podman, docker or docker
+//! compose.
 
 mod engine;
 mod state;
+mod systemd;
+mod way;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,13 +16,16 @@ use anyhow::{Context, Result, bail};
 use crate::{ports, progress, repo, run, wait};
 use engine::Engine;
 use state::State;
+use way::{Unit, Way};
 
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask deploy --image santaserver:unified --env-file docker/.env\n  \
     cargo xtask deploy --image santaserver:unified --compose docker/compose.yaml\n\n\
     The new container must answer `santa-supervise healthcheck --ready` in time; otherwise the one\n\
-    before it is started again and this command fails."
+    before it is started again and this command fails.\n\n\
+    No request is lost when a systemd unit with a socket runs the container, and with\n\
+    `-- --network=host --env=SANTA__SOCKET__HTTP__REUSEPORT=true`; docs/operations.md says how."
 )]
 /// Replace the running container; roll back when the new one does not become ready
 pub(crate) struct Args {
@@ -126,34 +132,87 @@ pub(crate) fn rollback(args: &RollbackArgs) -> Result<()> {
 /// gets this.
 const WAY_BACK: Duration = Duration::from_secs(60);
 
-/// Starts the next image; when it does not become ready, the one before it.
+/// Puts the next image in the place of what runs, in the way that loses least here.
 fn replace(engine: &Engine, next: &State, timeout: Duration, file: &Path) -> Result<()> {
-    let what = format!("{} on {}", next.image, engine.name());
-    let started = progress::step(&what, || {
-        engine.start(next)?;
-        until_ready(engine, next, timeout)
+    let running = engine.running(next)?;
+    match way::decide(running.as_ref(), next) {
+        Way::Beside => beside(engine, next, timeout)?,
+        Way::Unit(unit) => restart_unit(engine, next, &unit, timeout)?,
+        Way::InTurn => in_turn(engine, next, timeout)?,
+    }
+    state::write(file, next)?;
+    out!(
+        "{} runs{}",
+        next.name,
+        if next.previous.is_some() { "; back with: cargo xtask rollback" } else { "" }
+    );
+    Ok(())
+}
+
+/// Starts the next container beside the one that runs, which is stopped when the next one is
+/// ready; until then it alone gets requests.
+fn beside(engine: &Engine, next: &State, timeout: Duration) -> Result<()> {
+    let joining = State { name: format!("{}-next", next.name), ..next.clone() };
+    let started = progress::step(&format!("{} beside the running one", next.image), || {
+        engine.start(&joining)?;
+        until_ready(engine, &joining, timeout)
     });
-    let Err(error) = started else {
-        state::write(file, next)?;
-        out!(
-            "{} runs{}",
-            next.name,
-            if next.previous.is_some() { "; back with: cargo xtask rollback" } else { "" }
+    if let Err(error) = started {
+        let log = engine.last_words(&joining);
+        // Ctrl-C must not leave two.
+        run::rearm();
+        engine.remove(&joining.name)?;
+        bail!(
+            "{error:#}; what ran before was not touched. The last lines of {}:\n{log}",
+            next.image
         );
-        return Ok(());
+    }
+    progress::step("stop the one before", || {
+        engine.remove(&next.name)?;
+        engine.rename(&joining.name, &next.name)
+    })
+}
+
+/// Lets systemd restart the unit that runs the container, with the next image under the name
+/// that the unit has for it.
+fn restart_unit(engine: &Engine, next: &State, unit: &Unit, timeout: Duration) -> Result<()> {
+    let start = |image: &str, timeout| {
+        engine.tag(image, &unit.image)?;
+        systemd::restart(&unit.name)?;
+        until_ready(engine, &State { image: image.to_owned(), ..next.clone() }, timeout)
     };
+    let what = format!("{} in {}", next.image, unit.name);
+    let Err(error) = progress::step(&what, || start(&next.image, timeout)) else { return Ok(()) };
     let log = engine.last_words(next);
+    go_back(next, &error, &log, |back| start(&back.image, timeout.max(WAY_BACK)))
+}
+
+/// Starts the next image in the place of the one that runs.
+fn in_turn(engine: &Engine, next: &State, timeout: Duration) -> Result<()> {
+    let start = |state: &State, timeout| {
+        engine.start(state)?;
+        until_ready(engine, state, timeout)
+    };
+    let what = format!("{} on {}", next.image, engine.name());
+    let Err(error) = progress::step(&what, || start(next, timeout)) else { return Ok(()) };
+    let log = engine.last_words(next);
+    go_back(next, &error, &log, |back| start(back, timeout.max(WAY_BACK)))
+}
+
+/// Starts what ran before again, because the next image has failed; always an error.
+fn go_back(
+    next: &State,
+    error: &anyhow::Error,
+    log: &str,
+    start: impl FnOnce(&State) -> Result<()>,
+) -> Result<()> {
     let Some(back) = next.previous.clone() else {
         bail!("{error:#}; nothing ran before, so there is nothing to roll back to\n{log}");
     };
     let previous = &back.image;
     // Ctrl-C during the wait must not leave the server down.
     run::rearm();
-    progress::step(&format!("back to {previous}"), || {
-        engine.start(&back)?;
-        until_ready(engine, &back, timeout.max(WAY_BACK))
-    })
-    .with_context(|| {
+    progress::step(&format!("back to {previous}"), || start(&back)).with_context(|| {
         format!(
             "the new image failed ({error:#}), and so did the rollback; start {previous} manually"
         )

@@ -79,12 +79,10 @@ fn read_value(value: &Value) -> Result<State> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_kept_is_read_again() {
-        let mut state = State {
+impl State {
+    /// One for tests.
+    pub(super) fn example() -> Self {
+        Self {
             engine: "podman".to_owned(),
             name: "santaserver".to_owned(),
             publish: "127.0.0.1:9000".to_owned(),
@@ -93,7 +91,17 @@ mod tests {
             options: vec!["--network=x".to_owned()],
             image: "sha256:2".to_owned(),
             previous: None,
-        };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_read_again() {
+        let mut state = State::example();
         state.previous = Some(Box::new(State { image: "sha256:1".to_owned(), ..state.clone() }));
         assert_eq!(parse(&format(&state)).expect("kept"), state);
         assert!(parse("{}").is_err());
