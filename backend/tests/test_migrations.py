@@ -158,14 +158,18 @@ def test_a_table_in_use_is_waited_for_a_little_and_then_again(
     asyncio.run(migrate(empty))
     (folder / "0002_two.sql").write_text("alter table one add column two int;")
     with (
-        held(empty, "select set_config('application_name', 'report', false); lock table one in access share mode"),
+        held(
+            empty,
+            "select set_config('application_name', 'report', false); lock table one in access share mode",
+        ),
         pytest.raises(MigrationError) as refused,
     ):
         asyncio.run(migrate(empty))
     message = str(refused.value)
     found = re.search(
-        r"0002_two could not lock its tables in 2 attempts and changed nothing\. process (\d+) \(.*report\) uses one: "
-        r"idle in transaction; its transaction is \d+ s old; its last statement began \d+ s ago",
+        r"0002_two could not lock its tables in 2 attempts and changed nothing\. "
+        r"process (\d+) \(.*report\) uses one: idle in transaction; "
+        r"its transaction is \d+ s old; its last statement began \d+ s ago",
         message,
     )
     assert found, message

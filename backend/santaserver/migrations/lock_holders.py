@@ -27,7 +27,7 @@ select a.pid, a.usename::text as role, a.application_name as application, a.stat
 
 
 class LockHolder(Struct, frozen=True):
-    """A transaction of another connection. Roles without `pg_read_all_stats` see no ages and no state of others."""
+    """A transaction of another connection. Those of other roles have no ages without `pg_read_all_stats`."""
 
     pid: int
     role: str | None

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 LOCK_KEY = 0x53616E7461
 """Advisory lock that one migrating process holds; the others wait for it."""
 LOCK_TIMEOUT = "2s"
-"""How long a migration waits for a table that someone uses. Requests queue behind it meanwhile, and no longer."""
+"""How long a migration waits for a table that someone uses. Requests queue behind it for as long."""
 LOCK_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 16.0, 16.0)
 """Seconds until it tries again; requests are served in between."""
 

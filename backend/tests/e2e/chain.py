@@ -31,7 +31,7 @@ class Chain:
     def __init__(
         self, folder: Path, public: str, inherited: socket.socket | None = None, **variables: str
     ) -> None:
-        """Write its configuration and start it at `public`, or on an `inherited` socket, with further variables."""
+        """Write its configuration; start it at `public` or on an `inherited` socket."""
         folder.mkdir(exist_ok=True)
         text = Path(os.environ["SANTA_E2E_CONFIG"]).read_text()
         if "PUBLIC_URL" in variables:

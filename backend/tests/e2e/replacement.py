@@ -1,7 +1,7 @@
 """Replaces a running server under load and counts: `python -m tests.e2e.replacement WAY` measures one way.
 
-`socket`: someone else keeps the listening socket open, as systemd does. `reuseport`: the new server starts beside
-the old one at the same address. `stop`: one after the other, each with a socket of its own.
+`socket`: someone else keeps the listening socket open, as systemd does. `reuseport`: the new server starts
+beside the old one at the same address. `stop`: one after the other, each with a socket of its own.
 """
 
 import argparse

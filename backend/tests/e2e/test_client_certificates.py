@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.conftest import Deployment
 from tests.e2e.chain import Pair
+from tests.e2e.conftest import Deployment
 
 STAGES = ("preflight", "eventupload", "ruledownload", "postflight")
 

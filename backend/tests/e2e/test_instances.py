@@ -12,6 +12,7 @@ from tests.e2e.conftest import Deployment
 from tests.e2e.load import READ, SYNC, Load
 from tests.support import secrets
 
+
 @pytest.fixture
 def pair(deployment: Deployment) -> Iterator[Pair]:
     """Return the two, both ready; the deployment brings the database."""

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Deployment
-
 BACKEND = Path(__file__).parents[2]
 
 
@@ -26,15 +24,15 @@ def measure(*words: str) -> dict[str, object]:
     return found
 
 
+@pytest.mark.usefixtures("deployment")
 @pytest.mark.parametrize("way", ["socket", "reuseport"])
 @pytest.mark.parametrize("connections", [(), ("--kept",)], ids=["new", "kept"])
-def test_a_replaced_server_loses_none_of_10000_requests(
-    deployment: Deployment, way: str, connections: tuple[str, ...]
-) -> None:
+def test_a_replaced_server_loses_none_of_10000_requests(way: str, connections: tuple[str, ...]) -> None:
     found = measure(way, *connections)
     assert found["lost"] == []
     assert found["warned"] is False
 
 
-def test_a_kernel_that_would_lose_requests_is_named_at_the_start(deployment: Deployment) -> None:
+@pytest.mark.usefixtures("deployment")
+def test_a_kernel_that_would_lose_requests_is_named_at_the_start() -> None:
     assert measure("reuseport", "--no-migration", "--requests=500")["warned"] is True

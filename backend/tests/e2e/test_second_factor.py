@@ -12,9 +12,9 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from santaserver.second_factor import totp
+from tests.e2e.chain import Pair, free_addresses
 from tests.e2e.conftest import Deployment, OpenPage, form_dialog
 from tests.e2e.test_console import WIDTHS
-from tests.e2e.chain import Pair, free_addresses
 from tests.e2e.test_people import NEXT, fits, row_of, shown
 from tests.e2e.test_roles import PASSWORD, user
 from tests.support import secrets

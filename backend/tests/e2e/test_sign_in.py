@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.axe import violations
+from tests.e2e.chain import Pair, free_addresses
 from tests.e2e.conftest import OpenPage
 from tests.e2e.test_console import WIDTHS
-from tests.e2e.chain import Pair, free_addresses
 from tests.support import secrets
 from tests.support.provider import CLIENT_SECRET, Provider
 

@@ -104,7 +104,8 @@ fn a_descriptor_that_is_not_what_the_configuration_means_is_refused() {
     let datagrams = UdpSocket::bind("127.0.0.1:0").expect("any port");
     let connection = TcpStream::connect(address).expect("connected");
     let file = File::open("/dev/null").expect("a file");
-    let cases: [(OwnedFd, &[(&str, &str)], &str); 8] = [
+    type Case<'a> = (OwnedFd, &'a [(&'a str, &'a str)], &'a str);
+    let cases: [Case<'_>; 8] = [
         (duplicate(&held), &one, "make `ListenStream="),
         (duplicate(&held), &named("mian"), "FileDescriptorName="),
         (unix.into(), &named("main"), "cannot stand for"),

@@ -147,6 +147,9 @@ fn carry_out(clone: &Clone, plan: &Plan, with_image: bool) -> Result<()> {
 fn today() -> String {
     let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let mut text = Vec::new();
-    santa_config::push_rfc3339(&mut text, u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+    santa_config::calendar::push_rfc3339(
+        &mut text,
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+    );
     String::from_utf8_lossy(&text[..10]).into_owned()
 }
