@@ -66,7 +66,8 @@ fn command(span: &str) -> Option<String> {
     let rest = span.strip_prefix("cargo xtask")?;
     let words: Vec<&str> = rest
         .split_whitespace()
-        .take_while(|word| *word != "#" && !word.starts_with("&&"))
+        // After "--" come the options of another program.
+        .take_while(|word| !["#", "--"].contains(word) && !word.starts_with("&&"))
         .collect();
     let cli = crate::Cli::command();
     let (name, words) = words.split_first()?;
@@ -129,6 +130,7 @@ mod tests {
             "`cargo xtask ci clippy e2e`",
             "`cargo xtask ci --group long --minutes 60`",
             "`docker/santa.toml`",
+            "`cargo xtask deploy --image REF -- --network=host`",
             "`cargo xtask COMMAND`",
             "`cargo xtask …`",
         ] {
