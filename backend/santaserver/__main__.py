@@ -153,6 +153,26 @@ def token(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def import_file(arguments: argparse.Namespace) -> int:
+    """Import rules of another server or tool: a preview, and with --apply the import itself."""
+    from santaserver.errors import Problem  # noqa: PLC0415
+    from santaserver.rules.import_command import USAGE, CannotRead  # noqa: PLC0415
+    from santaserver.rules.import_command import run as run_import  # noqa: PLC0415
+
+    settings = _settings()
+    try:
+        return asyncio.run(run_import(settings, arguments))
+    except CannotRead as error:
+        log.error("nothing imported: %s", error)  # noqa: TRY400 - the message is the whole story
+        return USAGE
+    except Problem as problem:
+        log.error("nothing imported: %s", problem.detail)  # noqa: TRY400 - the message is the whole story
+        return EX_FAILED
+    except ValueError as error:
+        log.error("nothing imported: %s", " ".join(str(error).split()))  # noqa: TRY400
+        return USAGE
+
+
 def setup_link(_: argparse.Namespace) -> int:
     """Print a link that creates the first administrator, valid for 30 minutes; earlier ones end."""
     from santaserver.accounts import create_setup_link  # noqa: PLC0415
@@ -312,6 +332,7 @@ def _parser() -> argparse.ArgumentParser:
     admin.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     _add_user_actions(command("user", user))
     _add_token_actions(command("token", token))
+    _add_import(command("import", import_file))
     command("setup-link", setup_link)
     enrollment = command("create-enrollment", create_enrollment)
     enrollment.add_argument("label", help="what the secret is for")
@@ -363,6 +384,12 @@ def _add_user_actions(parser: argparse.ArgumentParser) -> None:
     action("reset-second-factor", "remove the authenticator app, passkeys and recovery codes")
     action("disable", "refuse logins and end the sessions")
     action("enable", "allow logins again")
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    from santaserver.rules.import_arguments import add_arguments  # noqa: PLC0415
+
+    add_arguments(parser)
 
 
 def _add_token_actions(parser: argparse.ArgumentParser) -> None:

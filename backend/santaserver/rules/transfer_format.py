@@ -15,10 +15,25 @@ MAX_NAMES = 100
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """A rule and the line that it begins on."""
+    """A rule and where it begins; `line` is 0 in a file without lines."""
 
     line: int
     rule: FileRule
+    column: int | None = None
+    entry: int | None = None
+    file: str = ""
+
+    def mistake(self, field: str, message: str, code: str = "") -> FileMistake:
+        """Return something that is wrong with it."""
+        return FileMistake(
+            line=self.line,
+            field=field,
+            message=message,
+            code=code,
+            column=self.column,
+            entry=self.entry,
+            file=self.file,
+        )
 
 
 def read_rules(kind: FileFormat, pieces: Iterator[str]) -> Iterator[FileRow | FileMistake]:
@@ -37,7 +52,8 @@ def read_rules(kind: FileFormat, pieces: Iterator[str]) -> Iterator[FileRow | Fi
             try:
                 row = FileRow(line, FileRule.model_validate(item))
             except ValidationError as error:
-                yield from _mistakes(line, error)
+                for name, message in wrong_fields(error):
+                    yield FileMistake(line=line, field=name, message=message)
                 continue
             rows += 1
             yield row
@@ -45,8 +61,9 @@ def read_rules(kind: FileFormat, pieces: Iterator[str]) -> Iterator[FileRow | Fi
         yield FileMistake(line=error.line, field="", message=str(error))
 
 
-def _mistakes(line: int, error: ValidationError) -> Iterator[FileMistake]:
+def wrong_fields(error: ValidationError) -> Iterator[tuple[str, str]]:
+    """Yield the names of wrong fields of a rule, and what is wrong."""
     for item in error.errors(include_url=False, include_input=False):
         field = ".".join(str(part) for part in item["loc"])
         message = "There is no such column" if item["type"] == "extra_forbidden" else item["msg"]
-        yield FileMistake(line=line, field=field[:200], message=message)
+        yield field[:200], message

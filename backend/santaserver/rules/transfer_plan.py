@@ -11,8 +11,8 @@ from santaserver.layers.schemas import GLOBAL
 from santaserver.pace import Pace
 from santaserver.policy.targets import check_identifier
 from santaserver.rules.checks import check_content, check_layer, check_schedule
-from santaserver.rules.transfer_format import FileRow, read_rules
-from santaserver.rules.transfer_schemas import FileFormat, FileMistake
+from santaserver.rules.transfer_format import FileRow
+from santaserver.rules.transfer_schemas import FileMistake
 
 PORTION = 500
 """Rules that are read at a time."""
@@ -60,7 +60,7 @@ class Failed:
     def told(self, unknown: Container[str]) -> tuple[FileMistake, ...]:
         """Return what to say of it when these layers are unknown."""
         if self.asked in unknown:
-            return (FileMistake(line=self.line, field="layer", message=NO_LAYER),)
+            return (FileMistake(line=self.line, field="layer", message=NO_LAYER, code="unknown_layer"),)
         return self.mistakes
 
 
@@ -82,9 +82,9 @@ class Portion:
 class FileReader:
     """Reads and checks a file; `portion` is called until `done`, on any thread."""
 
-    def __init__(self, kind: FileFormat, pieces: Iterator[str], now: datetime) -> None:
+    def __init__(self, items: Iterator[FileRow | FileMistake], now: datetime) -> None:
         """Prepare; nothing is read yet."""
-        self._items = read_rules(kind, pieces)
+        self._items = items
         self._now = now
         self._wrong = 0
         self.rules = 0
@@ -119,10 +119,12 @@ class FileReader:
         try:
             found.records.append(_record(_checked(self.rules, row, self._now)))
         except Unprocessable as error:
-            wrong = (
-                FileMistake(line=row.line, field=item.field, message=item.message) for item in error.errors
-            )
+            wrong = (row.mistake(item.field, item.message, _code(item.field)) for item in error.errors)
             found.failed.append(Failed(row.line, row.rule.layer, tuple(wrong)))
+
+
+def _code(field: str) -> str:
+    return {"cel_expr": "cel_invalid", "identifier": "bad_identifier"}.get(field, "bad_value")
 
 
 def _checked(n: int, row: FileRow, now: datetime) -> Staged:

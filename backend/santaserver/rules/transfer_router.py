@@ -12,6 +12,7 @@ from santaserver.rest_body import file_of
 from santaserver.routing import AreaRouter
 from santaserver.rules import transfer_service as service
 from santaserver.rules.export import TYPES, RuleFile, Wanted
+from santaserver.rules.transfer_recognize import open_text
 from santaserver.rules.transfer_schemas import FileFormat, ImportPlan, RuleImport
 from santaserver.scope import Scope
 from santaserver.streamed_file import StreamedFile
@@ -51,4 +52,6 @@ async def import_rules(
 ) -> ImportPlan:
     """Import a file of rules in one step, or report what that would do (`dry_run`)."""
     text = file_of(request.scope)
-    return await service.import_rules(work, file, text.pieces(), (user.actor, now), state.limits.file_worker)
+    return await service.import_rules(
+        work, file, lambda: open_text(file, text.pieces()), (user.actor, now), state.limits.file_worker
+    )

@@ -4,7 +4,7 @@ The file is read in portions off the event loop, staged and compared without a l
 locks out other writers. It is compared again when the policy has changed in between.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,13 +18,23 @@ from santaserver.policy.head import read_head
 from santaserver.rules import transfer_staging as staging
 from santaserver.rules.transfer_apply import apply
 from santaserver.rules.transfer_asking import ask_before_import, reach_of
+from santaserver.rules.transfer_format import FileRow, read_rules
 from santaserver.rules.transfer_guard import judge
 from santaserver.rules.transfer_plan import Failed, FileReader
+from santaserver.rules.transfer_recognize import (
+    OpenedFile,
+    OwnFile,
+    mistakes_of,
+    recognized,
+    rows_of,
+    serials_of,
+)
 from santaserver.rules.transfer_schemas import (
     SHOWN,
     FileMistake,
     ImportPlan,
     PlannedChange,
+    RecognizedFile,
     RuleImport,
 )
 from santaserver.unit_of_work import UnitOfWork
@@ -48,9 +58,12 @@ class StagedFile:
     """A file whose rules are staged beside the stored ones."""
 
     wanted: RuleImport
-    rules: int
-    failed: list[Failed]
-    mistakes: Mistakes
+    rules: int = 0
+    failed: list[Failed] = field(default_factory=list)
+    mistakes: Mistakes = field(default_factory=Mistakes)
+    recognized: RecognizedFile | None = None
+    kind: str = ""
+    """Its format."""
     overridden: bool = False
     """Whether it has rules that the lock-out check would have refused."""
 
@@ -58,13 +71,13 @@ class StagedFile:
 async def import_rules(
     work: UnitOfWork,
     wanted: RuleImport,
-    text: Iterator[str],
+    opening: Callable[[], OpenedFile],
     by: tuple[Actor, datetime],
     worker: WorkerThread,
 ) -> ImportPlan:
     """Plan an import and, unless it is a dry run, apply it; raise `Unprocessable` for a file with errors."""
     actor, now = by
-    file = await _stage(work.connection, wanted, FileReader(wanted.format, text, now), worker)
+    file = await _stage(work.connection, wanted, opening, now, worker)
     seen = await read_head(work.connection)
     plan = await _plan(work, file, seen.seq, now)
     if wanted.dry_run:
@@ -111,22 +124,45 @@ async def _plan(work: UnitOfWork, file: StagedFile, seq: int, now: datetime) -> 
         mistakes=mistakes.shown,
         mistakes_total=mistakes.total,
         warnings=work.guard.warnings,
+        missing_layers=await staging.missing_layers(connection),
+        recognized=_counted(file.recognized, counts.get("absent", 0)),
     )
 
 
 async def _stage(
-    connection: Connection, wanted: RuleImport, reader: FileReader, worker: WorkerThread
+    connection: Connection,
+    wanted: RuleImport,
+    opening: Callable[[], OpenedFile],
+    now: datetime,
+    worker: WorkerThread,
 ) -> StagedFile:
     """Stage the valid rules of a file beside the stored ones."""
-    failed: list[Failed] = []
-    mistakes = Mistakes()
+    file = StagedFile(wanted)
     await staging.begin(connection)
+    opened = await worker.run(opening)
+    items: Iterator[FileRow | FileMistake]
+    if isinstance(opened, OwnFile):
+        file.kind = opened.kind
+        items = read_rules(opened.kind, opened.pieces)
+    else:
+        file.kind, file.recognized = opened.format, recognized(opened)
+        file.mistakes.add(*mistakes_of(opened))
+        machines = await staging.machines_by_serial(connection, serials_of(opened))
+        rows = await worker.run(lambda: rows_of(opened, machines))
+        items = iter(rows.items)
+        await staging.add_removals(connection, rows.removals)
+    reader = FileReader(items, now)
     while not reader.done:
         portion = await worker.run(reader.portion)
-        mistakes.add(portion.mistakes)
-        failed += portion.failed
+        file.mistakes.add(portion.mistakes)
+        file.failed += portion.failed
         await staging.add(connection, portion)
-    return StagedFile(wanted, reader.rules, failed, mistakes)
+    file.rules = reader.rules
+    return file
+
+
+def _counted(found: RecognizedFile | None, absent: int) -> RecognizedFile | None:
+    return found and found.model_copy(update={"absent": absent})
 
 
 def _refuse_mistakes(plan: ImportPlan) -> None:
@@ -143,7 +179,8 @@ def _record(change: Change, plan: ImportPlan, file: StagedFile) -> None:
     counts = {"adds": plan.added, "changes": plan.changed, "removes": plan.removed}
     if not any(counts.values()):
         return
-    after = counts | {"format": file.wanted.format, "reason": file.wanted.reason}
+    after = counts | {"format": file.kind, "reason": file.wanted.reason}
+    after |= {"file_name": file.wanted.file_name} if file.wanted.file_name else {}
     after |= {"guard_overridden": True} if file.overridden else {}
     change.sum_up(**counts)
     change.audit("rules_imported", ("rule", "*"), None, after)

@@ -12,8 +12,9 @@ from msgspec import Struct
 from santaserver.db import Connection
 from santaserver.policy.cel_outcome import ALLOWING
 from santaserver.policy.rule_text import Key
+from santaserver.rules.transfer_format import FileRow
 from santaserver.rules.transfer_plan import NO_LAYER, STAGED_COLUMNS, Portion
-from santaserver.rules.transfer_schemas import SHOWN, FileMistake
+from santaserver.rules.transfer_schemas import MAX_ROWS, SHOWN, FileMistake
 
 STATEMENT_TIMEOUT = 50.0
 """Seconds for one statement about all rules of a file."""
@@ -28,12 +29,19 @@ STAGED = """create temp table import_rule (
 ASKED = """create temp table import_asked (asked text collate "C" not null) on commit drop"""
 """Layers that rules with mistakes name."""
 
+ORDERED = """create temp table import_removal (
+  n integer not null, line integer not null, asked text collate "C" not null,
+  rule_type text collate "C" not null, identifier text collate "C" not null) on commit drop"""
+"""Targets whose rule the file orders to remove."""
+REMOVAL_COLUMNS = ("n", "line", "asked", "rule_type", "identifier")
+
 LAYERS = """create temp table import_layer on commit drop as
   select a.asked, coalesce(tl.id, ul.id, ml.id, gl.id) as layer_id, (case a.kind
       when 'global' then 'global' when 'tag' then 'tag:' || t.name when 'user' then 'user:' || lower(a.owner)
       when 'machine' then 'machine:' || m.machine_id end) collate "C" as name
   from (select asked, split_part(asked, ':', 1) as kind, substr(asked, strpos(asked, ':') + 1) as owner
-        from (select asked from import_rule union select asked from import_asked) named) a
+        from (select asked from import_rule union select asked from import_asked
+              union select asked from import_removal) named) a
   left join tag t on a.kind = 'tag' and lower(t.name) = lower(a.owner) and t.removed_at is null
   left join machine m on a.kind = 'machine' and m.machine_id = a.owner
   left join layer gl on a.kind = 'global' and gl.kind = 'global'
@@ -68,6 +76,14 @@ STEPS = f"""create temp table import_step on commit drop as
     left join ({LIVE}) p using (layer_id, rule_type, identifier)
     window target as (partition by l.name, f.rule_type, f.identifier order by f.n)) s"""  # noqa: S608 - constants
 
+ORDERED_REMOVALS = f"""insert into import_step
+    (n, line, layer, layer_id, rule_type, identifier, rule, before, noticed, action)
+  select f.n, f.line, l.name, l.layer_id, f.rule_type, f.identifier, p.rule, p.policy, p.rule is not null,
+    case when p.rule is null then 'absent' else 'remove' end
+  from import_removal f join import_layer l on l.asked = f.asked and l.name is not null
+  left join ({LIVE}) p using (layer_id, rule_type, identifier)"""  # noqa: S608 - constants
+"""What the file orders to remove; `absent` where there is no such rule."""
+
 REMOVALS = f"""insert into import_step (layer, layer_id, rule_type, identifier, rule, before, noticed, action)
   select l.name, p.layer_id, p.rule_type, p.identifier, p.rule, p.policy, true, 'remove'
   from ({LIVE}) p
@@ -79,7 +95,8 @@ CHANGES = """select action, line, layer, rule_type, identifier, before, policy a
 
 MISTAKES = """select line, field, message, count(*) over () as total from (
     select n, f.line, 'layer' as field, $2::text as message
-    from import_rule f join import_layer l using (asked) where l.name is null
+    from (select n, line, asked from import_rule union all select n, line, asked from import_removal) f
+    join import_layer l using (asked) where l.name is null
     union all
     select n, line, 'identifier', 'Line ' || first_line || ' has a rule for the same target in the same layer'
     from import_step where action = 'twice'
@@ -125,6 +142,9 @@ LOOSENED = """select count(*), array_agg(distinct layer_id) from import_step
 CHANGED = """select distinct layer_id from import_step
   where action in ('add', 'change', 'remove') and noticed and layer_id is not null"""
 
+SERIALS = """select serial, min(machine_id) from machine
+  where serial = any($1::text[]) and retired_at is null group by serial having count(*) = 1"""
+
 NEW_LAYERS = """select distinct layer from import_step where action = 'add' and layer_id is null"""
 
 MACS = """select m.id from unnest($1::text[]) s (layer) join machine m on m.machine_id = substr(s.layer, 9)
@@ -138,6 +158,7 @@ async def begin(connection: Connection) -> None:
     """Make the tables that the file goes to."""
     await connection.execute(STAGED)
     await connection.execute(ASKED)
+    await connection.execute(ORDERED)
 
 
 async def add(connection: Connection, portion: Portion) -> None:
@@ -151,10 +172,20 @@ async def add(connection: Connection, portion: Portion) -> None:
             await connection.copy_records_to_table(table, records=records, columns=columns)
 
 
+async def add_removals(connection: Connection, rows: Sequence[FileRow]) -> None:
+    """Store what the file orders to remove."""
+    records = [
+        (number, row.line, row.rule.layer, row.rule.rule_type, row.rule.identifier)
+        for number, row in enumerate(rows, MAX_ROWS + 1)
+    ]
+    await connection.copy_records_to_table("import_removal", records=records, columns=REMOVAL_COLUMNS)
+
+
 async def compare(connection: Connection, *, remove_missing: bool) -> dict[str, int]:
     """Work out what happens to each rule; return how many there are of each kind of step."""
     for statement in ("analyze import_rule", LAYERS, "analyze import_layer", STEPS, "analyze import_step"):
         await connection.execute(statement, timeout=STATEMENT_TIMEOUT)
+    await connection.execute(ORDERED_REMOVALS, timeout=STATEMENT_TIMEOUT)
     if remove_missing:
         await connection.execute(REMOVALS, timeout=STATEMENT_TIMEOUT)
     rows = await connection.fetch("select action, count(*) from import_step group by action")
@@ -203,6 +234,18 @@ async def unknown_layers(connection: Connection) -> set[str]:
     """Return which of the layers that rules with errors name do not exist."""
     query = "select asked from import_layer join import_asked using (asked) where name is null"
     return {row[0] for row in await connection.fetch(query)}
+
+
+async def missing_layers(connection: Connection) -> list[str]:
+    """Return the first layers of the file that do not exist."""
+    query = "select asked from import_layer where name is null order by asked limit $1"
+    return [row[0] for row in await connection.fetch(query, SHOWN)]
+
+
+async def machines_by_serial(connection: Connection, serials: Collection[str]) -> dict[str, str]:
+    """Return the machine ids of serial numbers that exactly one Mac has."""
+    rows = await connection.fetch(SERIALS, list(serials))
+    return {row[0]: row[1] for row in rows}
 
 
 async def hashes_to_judge(

@@ -4,9 +4,12 @@ import json
 import time
 from collections.abc import Callable
 
-from playwright.sync_api import FilePayload, expect
+import pytest
+from playwright.sync_api import FilePayload, Page, expect
 
+from tests.e2e.axe import violations
 from tests.e2e.conftest import Deployment, OpenPage
+from tests.e2e.test_console import WIDTHS
 from tests.support.santa_client import SimulatedMac
 
 NewMac = Callable[..., SimulatedMac]
@@ -35,7 +38,7 @@ def test_a_file_is_previewed_corrected_applied_and_exported(
     )
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_text("2 errors in the file")).to_be_visible()
-    expect(page.get_by_role("row").filter(has_text="There is no such layer")).to_contain_text("4")
+    expect(page.get_by_role("row").filter(has_text="There is no such layer")).to_contain_text("line 4")
     expect(page.get_by_role("button", name="Apply import")).to_be_hidden()
 
     page.get_by_label("File", exact=True).set_input_files(csv("global,TEAMID,ZMCG7MLDV9,BLOCKLIST,"))
@@ -72,3 +75,69 @@ def test_a_file_is_previewed_corrected_applied_and_exported(
             for rule in api.get("/api/v1/rules", params={"q": identifier}).json()["items"]:
                 api.delete(f"/api/v1/rules/{rule['id']}").raise_for_status()
     assert visit.complaints == []
+
+
+MOROZ = """client_mode = "LOCKDOWN"
+clean_sync = true
+
+[[rules]]
+rule_type = "BINARY"
+policy = "WHITELIST"
+sha256 = "{one}"
+custom_msg = "a note"
+
+[[rules]]
+rule_type = "BINARY"
+policy = "{policy}"
+identifier = "{two}"
+"""
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_moroz_file_is_dropped_understood_corrected_and_imported(
+    deployment: Deployment, logged_in: OpenPage, width: str
+) -> None:
+    number = time.time_ns()
+    one, two = f"{number:064x}", f"{number + 1:064x}"
+    visit = logged_in("/rules/files", viewport=WIDTHS[width])
+    page = visit.page
+    drop(page, "global.toml", MOROZ.format(one=one, two=two, policy="BLOKLIST"))
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_text("Moroz (TOML)")).to_be_visible()
+    expect(page.get_by_text("client_mode: LOCKDOWN")).to_be_visible()
+    mistake = page.get_by_role("row").filter(has_text="BLOKLIST")
+    expect(mistake).to_contain_text("line 12")
+    expect(mistake).to_contain_text("policy")
+    page.get_by_text("Earlier words (1)").click()
+    expect(page.get_by_text("is today called ALLOWLIST")).to_be_visible()
+    assert violations(page) == []
+
+    drop(page, "global.toml", MOROZ.format(one=one, two=two, policy="BLOCKLIST"))
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_text("2 rules are added.")).to_be_visible()
+    page.get_by_label("Messages of allow rules become comments").check()
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_text("2 rules are added.")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_role("button", name="Apply import").click()
+    expect(page.get_by_text("Imported as policy version")).to_be_visible()
+    with deployment.api() as api:
+        (rule,) = api.get("/api/v1/rules", params={"q": one}).json()["items"]
+        assert (rule["policy"], rule["custom_msg"], rule["comment"]) == ("ALLOWLIST", "", "a note")
+        for identifier in (one, two):
+            for found in api.get("/api/v1/rules", params={"q": identifier}).json()["items"]:
+                api.delete(f"/api/v1/rules/{found['id']}").raise_for_status()
+    assert visit.complaints == []
+
+
+def drop(page: Page, name: str, text: str) -> None:
+    """Drop a file on the form, as from a folder."""
+    files = page.evaluate_handle(
+        """([name, text]) => {
+            const files = new DataTransfer();
+            files.items.add(new File([text], name));
+            return files;
+        }""",
+        [name, text],
+    )
+    page.get_by_role("group", name="Import a file").dispatch_event("drop", {"dataTransfer": files})

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from santaserver.policy.change import Change
 from santaserver.policy.large_change import Wanted
 from santaserver.policy.precedence import PRECEDENCE
 from santaserver.rules import transfer_service
+from santaserver.rules.transfer_recognize import OwnFile
 from santaserver.sync import history, repository, service
 from santaserver.sync.service import SyncContext
 from santaserver.sync.states import Session
@@ -64,19 +65,19 @@ def imports_are_halved(patch: pytest.MonkeyPatch, _: str) -> None:
     """A file is imported in two transactions."""
     whole = transfer_service.import_rules
 
-    async def halved(work: Any, wanted: Any, text: Iterator[str], *rest: Any) -> Any:  # noqa: ANN401
-        content = "".join(text)
+    async def halved(work: Any, wanted: Any, opening: Callable[[], Any], *rest: Any) -> Any:  # noqa: ANN401
+        content = "".join(opening().pieces)
         if wanted.remove_missing:
-            return await whole(work, wanted, iter([content]), *rest)
+            return await whole(work, wanted, lambda: OwnFile("json", iter([content])), *rest)
         rules = json.loads(content)["rules"]
         middle = len(rules) // 2
-        await whole(work, wanted, iter([file(rules[:middle])]), *rest)
+        await whole(work, wanted, lambda: OwnFile("json", iter([file(rules[:middle])])), *rest)
         await work.finish()
         work._entries.clear()
         await work.connection.execute("commit")
         await work.connection.execute("begin")
         await asyncio.sleep(HALF_TIME)
-        return await whole(work, wanted, iter([file(rules[middle:])]), *rest)
+        return await whole(work, wanted, lambda: OwnFile("json", iter([file(rules[middle:])])), *rest)
 
     patch.setattr(transfer_service, "import_rules", halved)
 

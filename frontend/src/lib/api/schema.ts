@@ -3243,22 +3243,112 @@ export interface components {
             target: string;
         };
         /**
+         * FileCandidate
+         * @description A program in a log of executions.
+         */
+        FileCandidate: {
+            /** Count */
+            count: number;
+            /** Decision */
+            decision: string;
+            /** Line */
+            line: number;
+            /** Path */
+            path: string;
+            /** Reason */
+            reason: string;
+            /** Sha256 */
+            sha256: string;
+            /** Team Id */
+            team_id: string;
+        };
+        /**
+         * FileConfiguration
+         * @description One of several rule sets in a file.
+         */
+        FileConfiguration: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Rules */
+            rules: number;
+        };
+        /**
          * FileMistake
          * @description Something in the file that cannot be imported.
          */
         FileMistake: {
+            /**
+             * Code
+             * @description What kind of mistake it is, for programs
+             * @default
+             */
+            code: string;
+            /**
+             * Column
+             * @description From 1, in files of other tools
+             */
+            column?: number | null;
+            /**
+             * Entry
+             * @description Number of the rule in the file, from 1
+             */
+            entry?: number | null;
             /**
              * Field
              * @description Empty when it is about the whole line or file
              */
             field: string;
             /**
+             * File
+             * @description Name of the file in an archive
+             * @default
+             */
+            file: string;
+            /**
              * Line
-             * @description From 1; for a rule the line that it begins on
+             * @description From 1; for a rule the line that it begins on. 0: the file has no lines
              */
             line: number;
             /** Message */
             message: string;
+        };
+        /**
+         * FileNote
+         * @description An entry that is left out, or something to know about one.
+         */
+        FileNote: {
+            /** Column */
+            column: number | null;
+            /** Entry */
+            entry: number | null;
+            /** Field */
+            field: string;
+            /** File */
+            file: string;
+            /**
+             * Line
+             * @description From 1; 0: the file has no lines, or it is about the whole file
+             */
+            line: number;
+            /** Message */
+            message: string;
+        };
+        /**
+         * FileNotes
+         * @description Notes of one kind.
+         */
+        FileNotes: {
+            /** Code */
+            code: string;
+            /** Count */
+            count: number;
+            /**
+             * Notes
+             * @description The first 100
+             */
+            notes: components["schemas"]["FileNote"][];
         };
         /**
          * FleetOrder
@@ -3609,6 +3699,12 @@ export interface components {
              */
             changes: components["schemas"]["PlannedChange"][];
             /**
+             * Missing Layers
+             * @description Layers that do not exist, the first 500: create the tags first
+             * @default []
+             */
+            missing_layers: string[];
+            /**
              * Mistakes
              * @description The first 500; with any, nothing is done
              */
@@ -3620,6 +3716,8 @@ export interface components {
              * @description Number of the policy that it was made for, or has made
              */
             policy_seq: number;
+            /** @description With `auto`, for a file that is not in this server's own form */
+            recognized?: components["schemas"]["RecognizedFile"] | null;
             /** Removed */
             removed: number;
             /**
@@ -3720,6 +3818,16 @@ export interface components {
              * @description Settings of its own
              */
             settings: number;
+        };
+        /**
+         * LayerCount
+         * @description How many rules of a file go to a layer.
+         */
+        LayerCount: {
+            /** Layer */
+            layer: string;
+            /** Rules */
+            rules: number;
         };
         /**
          * LayerMembers
@@ -5097,6 +5205,67 @@ export interface components {
             password: string;
         };
         /**
+         * RecognizedFile
+         * @description How a file of another server or tool was understood.
+         */
+        RecognizedFile: {
+            /**
+             * Absent
+             * @description Of these, how many have no rule to remove
+             * @default 0
+             */
+            absent: number;
+            /**
+             * Candidates
+             * @description Of a log, the first 500 programs
+             */
+            candidates: components["schemas"]["FileCandidate"][];
+            /**
+             * Choices
+             * @description Fields of the request that mean something for this file
+             */
+            choices: string[];
+            /** Configurations */
+            configurations: components["schemas"]["FileConfiguration"][];
+            /** Format */
+            format: string;
+            /**
+             * Layers
+             * @description The first 500, in the order of the file
+             */
+            layers: components["schemas"]["LayerCount"][];
+            /**
+             * Removals
+             * @description Orders to remove a rule
+             */
+            removals: number;
+            /**
+             * Rules
+             * @description Rules for layers; a rule of the file may be in several
+             */
+            rules: number;
+            /**
+             * Settings
+             * @description Settings in the file; they are not imported
+             */
+            settings: {
+                [key: string]: string | number | boolean;
+            };
+            /** Skipped */
+            skipped: components["schemas"]["FileNotes"][];
+            /** Skipped Total */
+            skipped_total: number;
+            /**
+             * Title
+             * @description What the format is called
+             */
+            title: string;
+            /** Warnings */
+            warnings: components["schemas"]["FileNotes"][];
+            /** Warnings Total */
+            warnings_total: number;
+        };
+        /**
          * RecoveryCodes
          * @description Codes that replace the second factor, each once; shown this once.
          */
@@ -5491,8 +5660,14 @@ export interface components {
          */
         RuleImport: {
             /**
+             * Configuration
+             * @description Of a file with several configurations, the one to import: id or name
+             * @default
+             */
+            configuration: string;
+            /**
              * Content
-             * @description The file's text
+             * @description The file's text, or its bytes in Base64
              */
             content: string;
             /**
@@ -5502,10 +5677,44 @@ export interface components {
              */
             dry_run: boolean;
             /**
-             * Format
+             * Encoding
+             * @description How `content` holds the file; `base64` with `auto` only
+             * @default text
              * @enum {string}
              */
-            format: "json" | "csv";
+            encoding: "text" | "base64";
+            /**
+             * File Name
+             * @description Moroz names the file of one Mac by its machine id
+             * @default
+             */
+            file_name: string;
+            /**
+             * Format
+             * @description `json` and `csv`: as this server exports. `auto`: files of other servers and tools too, recognized by their content
+             * @enum {string}
+             */
+            format: "json" | "csv" | "auto";
+            /**
+             * Last Wins
+             * @description Of two rules for one target, take the last; for files of tools that do the same
+             * @default false
+             */
+            last_wins: boolean;
+            /**
+             * Layer
+             * @description For rules of other tools that name no scope
+             * @default global
+             * @example global
+             * @example tag:finance
+             */
+            layer: string;
+            /**
+             * Message To Comment
+             * @description Make the message of rules that allow their comment; Macs never show it
+             * @default false
+             */
+            message_to_comment: boolean;
             /**
              * Override Guard
              * @description Save rules even if they block what a Mac needs to stay manageable
@@ -5529,6 +5738,14 @@ export interface components {
              * @default false
              */
             remove_missing: boolean;
+            /**
+             * Tag Names
+             * @description Names of tags by their numbers, for files that have only numbers
+             * @default {}
+             */
+            tag_names: {
+                [key: string]: string;
+            };
         };
         /**
          * RuleNumbers

@@ -68,7 +68,9 @@ export type ConfirmQuestion = Schemas['ConfirmQuestion'];
 /** What someone has changed of an object. */
 export type ChangeNote = Schemas['ChangeNote'];
 export type RuleImport = Schemas['RuleImport'];
-export type RuleFileFormat = RuleImport['format'];
+export type RuleFileFormat = 'json' | 'csv';
+export type RecognizedFile = Schemas['RecognizedFile'];
+export type FileNotes = Schemas['FileNotes'];
 export type ImportPlan = Schemas['ImportPlan'];
 export type ExecEvent = Schemas['Event'];
 export type FileAccess = Schemas['FileAccess'];

@@ -17,6 +17,8 @@ function open(removed: number, onconfirm = vi.fn(async () => undefined)) {
     mistakes: [],
     mistakes_total: 0,
     warnings: [],
+    missing_layers: [],
+    recognized: null,
   };
   render(RemovalQuestion, { plan, onconfirm, onclose: vi.fn() });
   return onconfirm;

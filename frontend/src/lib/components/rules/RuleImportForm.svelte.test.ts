@@ -2,7 +2,7 @@ import { render, screen, waitFor } from '@testing-library/svelte';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { ApiError } from '../../api/errors.ts';
 import { importRules } from '../../api/rule-files.ts';
-import type { ImportPlan } from '../../api/types.ts';
+import type { ImportPlan, RecognizedFile } from '../../api/types.ts';
 import RuleImportForm from './RuleImportForm.svelte';
 
 vi.mock('../../api/rule-files.ts');
@@ -21,6 +21,8 @@ function plan(part: Partial<ImportPlan> = {}): ImportPlan {
     mistakes: [],
     mistakes_total: 0,
     warnings: [],
+    missing_layers: [],
+    recognized: null,
     ...part,
   };
 }
@@ -30,7 +32,8 @@ const calls = () => vi.mocked(importRules).mock.calls.map(([body]) => body);
 
 function choose(content: string, name = 'rules.csv') {
   const input = screen.getByLabelText<HTMLInputElement>('File');
-  const file = Object.assign(new File([content], name), { text: async () => content });
+  const bytes = new TextEncoder().encode(content);
+  const file = Object.assign(new File([content], name), { arrayBuffer: async () => bytes.buffer });
   Object.defineProperty(input, 'files', { configurable: true, writable: true, value: [file] });
   input.dispatchEvent(new Event('change', { bubbles: true }));
 }
@@ -59,7 +62,14 @@ it('applies exactly what was shown, at the number it was shown for', async () =>
   await press('Apply import');
   await screen.findByText('Imported as policy version 7.');
   const [shown, applied] = calls();
-  expect(shown).toMatchObject({ content: 'first', format: 'csv', dry_run: true, policy_seq: null });
+  expect(shown).toMatchObject({
+    content: 'first',
+    encoding: 'text',
+    file_name: 'rules.csv',
+    format: 'auto',
+    dry_run: true,
+    policy_seq: null,
+  });
   expect(applied).toEqual({ ...shown, dry_run: false, policy_seq: 7 });
 });
 
@@ -91,7 +101,15 @@ it('asks before rules are removed', async () => {
 });
 
 it('offers to insist only on what the guard refuses', async () => {
-  const refused = { line: 2, field: 'identifier', message: 'It locks Macs out: override_guard' };
+  const refused = {
+    line: 2,
+    field: 'identifier',
+    message: 'It locks Macs out: override_guard',
+    code: '',
+    column: null,
+    entry: null,
+    file: '',
+  };
   vi.mocked(importRules).mockResolvedValueOnce(plan({ mistakes: [refused], mistakes_total: 1 }));
   expect(screen.queryByRole('switch', { name: 'Import anyway' })).toBeNull();
   choose('first');
@@ -113,4 +131,58 @@ it('says why nothing was imported, and leaves the preview to try again', async (
   await press('Apply import');
   await screen.findByText('Rules have changed.');
   expect(screen.getByText('2 rules are added.')).toBeTruthy();
+});
+
+it('asks what only a person can decide about a file of another tool', async () => {
+  const file: RecognizedFile = {
+    format: 'zentral_api',
+    title: 'Zentral, rules from its API',
+    rules: 0,
+    removals: 0,
+    absent: 0,
+    layers: [],
+    settings: {},
+    configurations: [
+      { id: '1', name: 'Default', rules: 5 },
+      { id: '2', name: 'Lab', rules: 1 },
+    ],
+    choices: ['configuration'],
+    skipped_total: 1,
+    skipped: [
+      {
+        code: 'transitive',
+        count: 1,
+        notes: [{ line: 8, column: 3, entry: 6, field: '', message: 'Made by a Mac', file: '' }],
+      },
+    ],
+    warnings_total: 0,
+    warnings: [],
+    candidates: [],
+  };
+  const mistakes = [
+    {
+      line: 1,
+      field: 'configuration',
+      message: 'Choose one',
+      code: 'choose_configuration',
+      column: 1,
+      entry: null,
+      file: '',
+    },
+  ];
+  vi.mocked(importRules).mockResolvedValueOnce(
+    plan({ recognized: file, mistakes, mistakes_total: 1 }),
+  );
+  choose('[]', 'rules.json');
+  await preview();
+  await screen.findByText('Zentral, rules from its API');
+  expect(screen.getByText('Made by a Mac for itself (1)')).toBeTruthy();
+  expect(screen.queryByRole('switch', { name: 'The last rule for a target wins' })).toBeNull();
+  const select = screen.getByLabelText<HTMLSelectElement>('Configuration');
+  select.value = '2';
+  select.dispatchEvent(new Event('change', { bubbles: true }));
+  vi.mocked(importRules).mockResolvedValueOnce(plan({ recognized: file }));
+  await preview();
+  await screen.findByText('2 rules are added.');
+  expect(calls()[1]).toMatchObject({ configuration: '2' });
 });
