@@ -6,7 +6,7 @@ An outage becomes `DatabaseUnavailable`, logged once a minute.
 """
 
 import time
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Hashable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 
@@ -15,6 +15,7 @@ import asyncpg
 from santaserver.audit import NO_REQUEST, RequestInfo
 from santaserver.database_settings import DatabaseSettings
 from santaserver.errors import DatabaseUnavailable, OutcomeUnknown, Problem, StatementTimeout
+from santaserver.instruments import Counter
 from santaserver.outbox import Outbox, Publish
 from santaserver.postgres.connection import Connection, ReadCommitted, rows_of
 from santaserver.postgres.credentials import DatabaseAddress, Hide
@@ -51,6 +52,12 @@ request.
 """
 HEALTH_CONNECTIONS = 1
 """Separate: a busy server is still healthy."""
+FAILURES = Counter(
+    "database_failures_total",
+    "Work that the database did not do: it was not reachable, a statement took too long, or the connection "
+    "ended during a commit.",
+    kind=("unavailable", "timeout", "commit_unknown"),
+)
 
 
 class Database:
@@ -78,9 +85,20 @@ class Database:
     def _pool(self, limits: PoolLimits) -> Pool:
         return Pool(self._connect, limits)
 
+    @property
+    def pools(self) -> Mapping[str, Pool]:
+        """The pools by their names in the metrics."""
+        return {
+            "syncs": self._syncs,
+            "events": self._events,
+            "rest": self._rest,
+            "preparations": self._preparations,
+            "health": self._health,
+        }
+
     async def close(self) -> None:
         """Close all connections."""
-        for pool in (self._syncs, self._events, self._rest, self._preparations, self._health):
+        for pool in self.pools.values():
             await pool.close()
 
     @asynccontextmanager
@@ -101,6 +119,7 @@ class Database:
                     committing = True
         except DatabaseUnavailable as error:
             if committing:
+                FAILURES.add("commit_unknown")
                 raise OutcomeUnknown from error
             raise
         publish(work.outbox.messages)
@@ -153,9 +172,11 @@ class Database:
     def problem(self, error: Exception) -> Problem | None:
         """Return the problem for an error that is not the request's fault."""
         if is_outage(error):
+            FAILURES.add("unavailable")
             self.outages.failed(error)
             return DatabaseUnavailable()
         if took_too_long(error):
+            FAILURES.add("timeout")
             log.warning("a statement was canceled after %.0f s", COMMAND_TIMEOUT)
             return StatementTimeout()
         return None

@@ -4,12 +4,17 @@ A request that cannot be admitted in time gets `Overloaded`, which is a 503.
 """
 
 import asyncio
+import time
 from collections.abc import Hashable
 from types import TracebackType
 
 from santaserver.errors import Overloaded
+from santaserver.instruments import Buckets
 
 Turn = asyncio.Future[None]
+
+WAITS = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Seconds: the bounds of the distribution of waits."""
 
 
 class ConcurrencyLimiter:
@@ -40,8 +45,17 @@ class ConcurrencyLimiter:
         self._room_per_key = waiting if waiting_per_key is None else waiting_per_key
         self._patience = patience
         self._waiting = 0
+        self.waits = Buckets(WAITS)
+        """How long requests waited that got no slot at once."""
+        self.refused = 0
+        """Requests that found no room to wait, or no slot in time."""
         self._held: dict[Hashable, int] = {}
         self._queues: dict[Hashable, dict[Turn, None]] = {}
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait."""
+        return self._waiting
 
     def slot(self, key: Hashable = None) -> "Slot":
         """Return what holds a slot as a context manager; it raises `Overloaded` like `acquire`."""
@@ -70,11 +84,13 @@ class ConcurrencyLimiter:
 
     async def _wait(self, key: Hashable) -> None:
         if self._waiting >= self._room or len(self._queues.get(key, ())) >= self._room_per_key:
+            self.refused += 1
             raise Overloaded(self._what, self._advice)
         turn: Turn = asyncio.get_running_loop().create_future()
         queue = self._queues.setdefault(key, {})
         queue[turn] = None
         self._waiting += 1
+        began_at = time.monotonic()
         try:
             async with asyncio.timeout(self._patience):
                 await turn
@@ -86,10 +102,12 @@ class ConcurrencyLimiter:
                 if not queue and self._queues.get(key) is queue:
                     del self._queues[key]
             if isinstance(error, TimeoutError):
+                self.refused += 1
                 raise Overloaded(self._what, self._advice) from error
             raise
         finally:
             self._waiting -= 1
+            self.waits.observe(time.monotonic() - began_at)
 
     def _admit(self, key: Hashable) -> None:
         self._free -= 1

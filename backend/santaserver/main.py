@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 from starlette.types import Receive, Scope, Send
 
-from santaserver import __version__, docs, logs, metrics, openapi, problems
+from santaserver import __version__, docs, logs, openapi, problems
 from santaserver.audit_log.checkpoints import keep_checkpoints
 from santaserver.audit_log.router import router as audit_log
 from santaserver.authorization import check_declarations
@@ -36,6 +36,7 @@ from santaserver.live.bus import Bus
 from santaserver.live.relay import Relay
 from santaserver.live.router import router as live
 from santaserver.machines.router import router as machines
+from santaserver.metrics.router import routes as metrics_routes
 from santaserver.oidc.provider import Provider
 from santaserver.oidc.provider_router import router as for_provider
 from santaserver.oidc.router import router as sign_in
@@ -56,6 +57,7 @@ from santaserver.scim.endpoint import is_scim, serve_scim
 from santaserver.scim.router import router as scim
 from santaserver.settings import Settings
 from santaserver.state import AppState
+from santaserver.status.figures import Figures
 from santaserver.sync.batch_caps import BatchCaps
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.cursor import CursorSigner
@@ -122,7 +124,8 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         programs=ProgramCache(memory),
         batch_caps=BatchCaps(memory),
         progress=FleetProgress(memory),
-        overview=SharedOverview(),
+        overview=(counted := SharedOverview()),
+        figures=Figures(database, counted, clock),
         memory=memory,
         news=EventNews(),
         provider=Provider(settings) if settings.identity.issuer else None,
@@ -161,7 +164,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     ):
         app.include_router(router, prefix=API, dependencies=[Depends(check_query)])
     app.include_router(for_provider, prefix=API)  # which may send further parameters
-    app.router.routes += [*health_routes(), *metrics.routes(), *docs.routes(API)]
+    app.router.routes += [*health_routes(), *metrics_routes(), *docs.routes(API)]
     check_declarations(app)
     app.add_middleware(OriginGuard, public_url=settings.server.public_url)
     app.add_middleware(RestHeaders, prefix=API)
@@ -202,6 +205,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             announce(state),
             name="setup notice",
         ),
+        asyncio.create_task(state.figures.keep(), name="figures for metrics"),
         asyncio.create_task(
             keep_schedule(state.database, state.clock, state.bus.publish, state.settings.retention),
             name="schedule",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from santaserver.rules.progress import FleetProgress
     from santaserver.scim.access import ScimAccess
     from santaserver.settings import Settings
+    from santaserver.status.figures import Figures
     from santaserver.sync.batch_caps import BatchCaps
     from santaserver.sync.caches import SyncCaches
     from santaserver.sync.cursor import CursorSigner
@@ -72,6 +73,7 @@ class AppState:
     batch_caps: BatchCaps
     progress: FleetProgress
     overview: SharedOverview
+    figures: Figures
     memory: CacheMemory
     news: EventNews
     provider: Provider | None = None

@@ -6,11 +6,18 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from santaserver.instruments import Counter
 from santaserver.settings import Settings
 
 log = logging.getLogger(__name__)
 
 TIMEOUT = 10.0
+DELIVERIES = Counter(
+    "audit_checkpoint_deliveries_total",
+    "Checkpoints of the audit log sent to the file and the address that are set.",
+    to=("file", "url"),
+    outcome=("sent", "failed"),
+)
 REFUSED = 300
 """From this status on, the web hook did not take it; redirects are not followed."""
 UNSIGNED = "unsigned: set AUDIT_KEY_FILE, so that others can tell that it is this server's"
@@ -21,11 +28,16 @@ async def send(note: str, settings: Settings) -> None:
     audit = settings.audit
     signed = "" if audit.key else f" ({UNSIGNED})"
     log.info("audit checkpoint%s: %s", signed, note.rstrip("\n").replace("\n", " | "))
-    for where, act in ((audit.checkpoint_file, _append), (audit.checkpoint_url, _post)):
+    for to, where, act in (
+        ("file", audit.checkpoint_file, _append),
+        ("url", audit.checkpoint_url, _post),
+    ):
         if where:
             try:
                 await asyncio.to_thread(act, where, note)
+                DELIVERIES.add(to, "sent")
             except (OSError, HTTPException) as error:
+                DELIVERIES.add(to, "failed")
                 kind = error.__class__.__name__
                 log.error("the audit checkpoint could not be sent to %s: %s: %s", _shown(where), kind, error)  # noqa: TRY400
 

@@ -23,6 +23,7 @@ from santaserver.events.catalog import (
     store_bundles,
 )
 from santaserver.events.claims import collect_claims
+from santaserver.events.measured import count_upload
 from santaserver.events.news import EventNews
 from santaserver.events.oddities import Oddity, count
 from santaserver.events.parse import Upload
@@ -77,6 +78,7 @@ async def event_upload(intake: Intake, machine_id: str, upload: Upload) -> bytes
             upload.unsupported,
         )
     intake.news.add(machine_id, added)
+    count_upload(upload, added, now)
     response = EventUploadResponse(event_upload_bundle_binaries=await _wanted(connection, upload))
     return msgspec.json.encode(response)
 

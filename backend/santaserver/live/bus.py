@@ -59,6 +59,11 @@ class Bus:
         """Whether news of other processes has begun to arrive."""
         self.forward: Callable[[Sequence[Message]], None] | None = None
 
+    @property
+    def subscribers(self) -> int:
+        """How many sockets are open."""
+        return len(self._subscribers)
+
     def subscribe(self, ago: float | None = None) -> Subscriber:
         """Add a queue; with `ago` it begins with what was told in so many seconds, or is lost."""
         subscriber = Subscriber()

@@ -8,10 +8,15 @@ from typing import NamedTuple
 
 import msgspec
 
+from santaserver.instruments import Counter
 from santaserver.live.steps import checksum
 from santaserver.outbox import Message
 
 QUEUE_SIZE = 256
+LOST = Counter(
+    "live_messages_lost_total",
+    "Live messages that an open page did not get because it was too slow; it loads again instead.",
+)
 
 
 class Audience(Enum):
@@ -89,9 +94,11 @@ class Subscriber:
         """Queue a message, or count it as lost with all that wait."""
         if self._lagged:
             self._lost += 1
+            LOST.add()
         elif len(self._queue) >= QUEUE_SIZE:
             self._lagged = True
             self._lost += len(self._queue) + 1
+            LOST.add(number=len(self._queue) + 1)
             self._queue.clear()
         else:
             self._queue.append(notification)

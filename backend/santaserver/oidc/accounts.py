@@ -19,6 +19,7 @@ from santaserver.unit_of_work import UnitOfWork
 from santaserver.users import account_service
 from santaserver.users.account_schemas import UserAccount
 from santaserver.users.administrators import administrators, is_managed, lock_roles
+from santaserver.users.measured import SIGN_INS
 from santaserver.users.session_repository import Login, ProviderSession, renew_all
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ async def admit(
         details = {"issuer": issuer, "authority": person.authority, "subject": person.subject}
         actor = Actor(after.username, user_id)
         work.audit(actor, now, "login", ("user", str(user_id)), None, details)
+    SIGN_INS.add("provider")
     if _plain(before) != _plain(after):
         state.sessions.ended()
     return token

@@ -5,13 +5,19 @@ from datetime import datetime
 
 from santaserver import audit
 from santaserver.audit import ANONYMOUS, Actor, RequestInfo, Target
-from santaserver.oidc.failures import SignInRefused
+from santaserver.instruments import Counter
+from santaserver.oidc.failures import FAILURES, SignInRefused
 from santaserver.oidc.people import Person
 from santaserver.state import AppState
 
 log = logging.getLogger(__name__)
 
 UNKNOWN = "*"
+PROVIDER_REFUSED = Counter(
+    "provider_sign_ins_refused_total",
+    "Sign-ins through the identity provider that were refused, by the kind of failure.",
+    kind=FAILURES,
+)
 
 
 def provider_actor(issuer: str) -> Actor:
@@ -30,6 +36,7 @@ async def refused(
     person: Person | None = None,
 ) -> None:
     """Log and record a sign-in that failed; of a flood by strangers, one entry a minute."""
+    PROVIDER_REFUSED.add(error.kind)
     log.warning("a sign-in through the identity provider was refused (%s): %s", error.code, error.cause)
     attempts = 1 if begun else state.refusals.count(network, now)
     if not attempts:

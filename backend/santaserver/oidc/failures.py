@@ -142,9 +142,14 @@ class SignInRefused(Exception):  # noqa: N818 - what happened
         self.cause = cause
 
     @property
+    def kind(self) -> str:
+        """Which of `FAILURES` it is."""
+        return self.code.partition(".")[0]
+
+    @property
     def failure(self) -> Failure:
         """What the person is told."""
-        return FAILURES[self.code.partition(".")[0]]
+        return FAILURES[self.kind]
 
 
 def of_provider(error: str, description: str, *, other: str = REFUSED) -> SignInRefused:

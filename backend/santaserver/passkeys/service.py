@@ -25,6 +25,7 @@ from santaserver.unit_of_work import UnitOfWork
 from santaserver.users import login_audit, reauthentication, second_step
 from santaserver.users.counted import count, too_many
 from santaserver.users.login_repository import Account, find_account, uncount_attempt
+from santaserver.users.measured import SIGN_INS, SIGN_INS_REFUSED
 from santaserver.users.second_factor_service import first_codes, require_local
 from santaserver.users.session_repository import Login
 from santaserver.users.throttle import network_of, passkey_counter
@@ -145,6 +146,7 @@ async def sign_in(
         await pending.end(connection, digest(waiting or ""))
         token = await state.sessions.begin(connection, opened)
         await audit.store(connection, [login_audit.good(account, asker.request, now, "passkey")])
+    SIGN_INS.add("passkey")
     return second_step.shown(account), token
 
 
@@ -217,6 +219,7 @@ async def _used(
     async with state.database.read(asker.network) as connection:
         wait = await count(connection, [counter], [counter], now)
     if wait:
+        SIGN_INS_REFUSED.add("passkey", "throttled")
         await login_audit.throttled(state, None, asker.request, asker.network, now)
         raise too_many(wait, "passkeys that were not accepted")
     found, account = await _find(state, used, asker)
@@ -230,6 +233,7 @@ async def _used(
         or shown is None
         or not await _note_use(state, found, shown, asker, now)
     ):
+        SIGN_INS_REFUSED.add("passkey", "wrong")
         await _record_refusal(state, found, asker, now)
         raise Unauthorized(NOT_ACCEPTED)
     async with state.database.read(asker.network) as connection:

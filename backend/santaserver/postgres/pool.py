@@ -66,9 +66,25 @@ class Pool:
             limits.what, limits.size, limits.waiting, limits.patience, limits.per_key
         )
         self._idle: list[PooledConnection] = []
+        self.size = limits.size
         self._lent = 0
         self._closed = False
         self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def turns(self) -> ConcurrencyLimiter:
+        """What lets requests have a connection."""
+        return self._limiter
+
+    @property
+    def lent(self) -> int:
+        """Connections in use."""
+        return self._lent
+
+    @property
+    def idle(self) -> int:
+        """Open connections that nobody uses."""
+        return len(self._idle)
 
     def connection(self, key: Hashable = None) -> "ConnectionContext":
         """Return a context manager for a working connection; `key` shares the pool fairly with other keys."""

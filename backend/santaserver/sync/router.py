@@ -9,6 +9,7 @@ endpoints would cost each of them a fifth of its time.
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from santaserver.enrollment.refused_secret import SecretRefused
 from santaserver.enrollment.secrets import shown_secret
 from santaserver.errors import BadRequest, NotFound, TooLarge
 from santaserver.events.ingest import Intake, event_upload
+from santaserver.events.measured import EVENTS
 from santaserver.events.parse import parse_binary_upload, parse_upload
 from santaserver.inputs import is_storable
 from santaserver.policy.preparation import WAIT_TIMEOUT, NotPrepared
@@ -58,7 +60,7 @@ from santaserver.protocol.messages import (
     read_leniently,
 )
 from santaserver.state import AppState
-from santaserver.sync import quick, service
+from santaserver.sync import measured, quick, service
 from santaserver.sync.pages import Page
 from santaserver.sync.responses import Fields, page_response, stage_response
 from santaserver.sync.service import SyncContext
@@ -139,8 +141,21 @@ class Call(Struct, frozen=True):
 
 
 async def serve_call(scope: Scope, receive: Receive, send: Send) -> None:
-    """Handle one request below the prefix."""
-    call = _call(scope)
+    """Handle one request below the prefix, and count it."""
+    began_at = time.perf_counter()
+    stage, error = measured.OTHER, None
+    try:
+        call = _call(scope)
+        stage = call.stage
+        await _serve(call, scope, receive, send)
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        measured.count_request(stage, error, began_at)
+
+
+async def _serve(call: Call, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["method"] != "POST":
         raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"})
     if call.stage == "xsrf":
@@ -174,6 +189,7 @@ async def _run(call: Call, receive: Receive) -> tuple[bytes, Fields]:
             call.machine_id, call.state.clock()
         ):
             raise
+        EVENTS.add("too_large")
         log.warning("dropped an event of %s, which is too large even on its own: %s", call.machine_id, error)
         body = EMPTY
     accepted = call.fields.get("accept-encoding", "")

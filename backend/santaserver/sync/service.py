@@ -30,6 +30,7 @@ from santaserver.sync import history, inventory, membership, paging, repository
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.cursor import Cursor, CursorSigner
 from santaserver.sync.evidence import client_mode, evidence_of
+from santaserver.sync.measured import POSTFLIGHTS, count_sync
 from santaserver.sync.membership import UNSETTLED, membership_fingerprint
 from santaserver.sync.pages import Page
 from santaserver.sync.paging import page_of, tombstone
@@ -148,6 +149,7 @@ async def begin(
     plan = new.plan
     session = await repository.open_session(context.connection, machine, new, context.now)
     _tell_preflight(context, machine, request, new)
+    count_sync(plan.kind, plan.reason)
     log.debug(
         "preflight of %s: session %d is %s %s", machine.machine_id, session, plan.kind, plan.reason or ""
     )
@@ -249,6 +251,7 @@ async def conclude(context: SyncContext, machine: MachineSnapshot, request: Post
         session, report, known.acked_hash, machine.client_mode, known.recent_counts, counts=not silent
     )
     if session is None or judgement.verdict is Verdict.STRAY:
+        POSTFLIGHTS.add("stray")
         log.info("ignored a postflight of %s: %s", machine.machine_id, judgement.why)
         return b"{}"
     counts = (report.received, report.processed)
@@ -275,6 +278,7 @@ async def conclude(context: SyncContext, machine: MachineSnapshot, request: Post
             await inventory.store_counts(context.connection, machine.id, has)
     refused = judgement.verdict is Verdict.REFUSED
     _tell_postflight(context, machine, session, refused=refused)
+    POSTFLIGHTS.add("rejected" if refused else "confirmed")
     return b"{}"
 
 

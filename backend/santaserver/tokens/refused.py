@@ -7,6 +7,7 @@ from santaserver.audit import ANONYMOUS, ObjectType, RequestInfo, Target
 from santaserver.db import Database
 from santaserver.refusals import Refusals
 from santaserver.users.counted import count
+from santaserver.users.measured import TOKENS_REFUSED
 from santaserver.users.throttle import network_of, token_counter
 
 UNKNOWN = "*"
@@ -27,6 +28,7 @@ class RefusedTokens:
 
         `token` is its number when there is or was such a token. Of a flood, one entry a minute is stored.
         """
+        TOKENS_REFUSED.add(self._kind, "unknown" if token is None else "not_valid")
         network = network_of(request.address)
         counter = token_counter(network)
         async with self._database.read(f"tokens from {network}") as connection:

@@ -14,6 +14,7 @@ from santaserver.users import repository as users
 from santaserver.users.counted import count, too_many
 from santaserver.users.device import known_device
 from santaserver.users.login_repository import Account
+from santaserver.users.measured import SIGN_INS_REFUSED
 from santaserver.users.passwords import check_password, hash_password, needs_rehash
 from santaserver.users.throttle import Counter, counters, network_counter, network_of
 
@@ -50,6 +51,7 @@ async def check(
         asked = counted if device is not None else [*counted, network_counter(network)]
         wait = await count(connection, counted, asked, now)
     if wait:
+        SIGN_INS_REFUSED.add("password", "throttled")
         await login_audit.throttled(state, account, request, network, now)
         raise too_many(wait)
     try:
@@ -63,6 +65,7 @@ async def check(
             await repository.uncount_attempt(connection, counted)
         raise
     if not fits:
+        SIGN_INS_REFUSED.add("password", "wrong")
         await login_audit.failed(state, account, request, network, now)
     return Attempt(account if fits else None, network, counted)
 

@@ -11,6 +11,7 @@ from santaserver.second_factor.repository import factors_of
 from santaserver.state import AppState
 from santaserver.users import attempts, login_audit, second_step
 from santaserver.users.login_repository import Account
+from santaserver.users.measured import SIGN_INS_REFUSED
 from santaserver.users.schemas import Reauthentication
 
 
@@ -68,4 +69,5 @@ async def _check_code(
         else:
             await attempt.forgive(connection)
     if method is None:
+        SIGN_INS_REFUSED.add("second_factor", "wrong")
         raise wrong_field("code", second_step.WRONG_CODE)

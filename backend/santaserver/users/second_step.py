@@ -26,6 +26,7 @@ from santaserver.users.bindings import bindings_of
 from santaserver.users.counted import count, too_many
 from santaserver.users.device import known_device
 from santaserver.users.login_repository import Account, find_account, uncount_attempt
+from santaserver.users.measured import SIGN_INS, SIGN_INS_REFUSED
 from santaserver.users.session_repository import Login
 from santaserver.users.throttle import Counter, code_counters, network_of
 
@@ -100,7 +101,9 @@ async def finish(
             entry = login_audit.good(account, request, now, method)
         await audit.store(connection, [entry])
     if token is None:
+        SIGN_INS_REFUSED.add("second_factor", "wrong")
         raise Unauthorized(WRONG_CODE)
+    SIGN_INS.add("second_factor")
     return shown(account), token
 
 
@@ -117,6 +120,7 @@ async def count_code(
     async with state.database.read(network) as connection:
         wait = await count(connection, counted, counted, now)
     if wait:
+        SIGN_INS_REFUSED.add("second_factor", "throttled")
         await login_audit.code_throttled(state, account, request, network, now)
         raise too_many(wait, "wrong codes")
     return CodeAttempt(counted)

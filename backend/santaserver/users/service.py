@@ -9,6 +9,7 @@ from santaserver.errors import Unauthorized
 from santaserver.second_factor.repository import factors_of
 from santaserver.state import AppState
 from santaserver.users import attempts, login_audit, second_step
+from santaserver.users.measured import SIGN_INS
 from santaserver.users.schemas import Login
 from santaserver.users.second_step import SecondStep
 from santaserver.users.session_repository import Login as NewSession
@@ -41,4 +42,5 @@ async def login(
             return step
         token = await state.sessions.begin(connection, opened)
         await audit.store(connection, [login_audit.good(account, request, now)])
+    SIGN_INS.add("password")
     return second_step.shown(account), token

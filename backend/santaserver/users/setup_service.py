@@ -22,6 +22,7 @@ from santaserver.users.authority import check_not_above
 from santaserver.users.binding_repository import Holder, StoredRole, replace_roles
 from santaserver.users.counted import count, too_many
 from santaserver.users.login_repository import Account
+from santaserver.users.measured import SIGN_INS, SIGN_INS_REFUSED
 from santaserver.users.password_rules import check_password_rules
 from santaserver.users.passwords import hash_password
 from santaserver.users.repository import NewUser
@@ -104,6 +105,8 @@ async def use(
         opened = Login(account.id, request.address, user_agent, now)
         done = await _log_in(state, work, account, opened)
     state.sessions.ended()
+    if not isinstance(done, SecondStep):
+        SIGN_INS.add("setup_link")
     return done
 
 
@@ -128,6 +131,7 @@ async def _find(state: AppState, secret: str, request: RequestInfo, now: datetim
             return found
         counter = setup_counter(network)
         wait = await count(connection, [counter], [counter], now)
+    SIGN_INS_REFUSED.add("setup_link", "throttled" if wait else "wrong")
     raise too_many(wait, "setup links that are not valid") if wait else NotFound(NOT_VALID)
 
 

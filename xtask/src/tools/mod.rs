@@ -10,6 +10,7 @@ pub(crate) mod node;
 pub(crate) mod pgbouncer;
 pub mod podman;
 pub mod postgres;
+pub(crate) mod promtool;
 pub mod python;
 pub mod system;
 pub mod uv;

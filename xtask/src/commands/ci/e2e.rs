@@ -14,7 +14,7 @@ use xshell::cmd;
 use crate::commands::{build, dev::setup};
 use crate::layout::{Database, DevEnvironment, Layout, Source};
 use crate::supervisor::Supervisor;
-use crate::tools::{browser, node, postgres, python};
+use crate::tools::{browser, node, postgres, promtool, python};
 use crate::{files, ports, private, repo, run};
 
 /// Longest the chain may take to answer.
@@ -84,6 +84,9 @@ fn tests(layout: &Layout, environment: &DevEnvironment) -> Result<()> {
     shell.set_var("SANTA_E2E_CREDENTIALS", layout.home.join("credentials.json"));
     shell.set_var("SANTA_E2E_BROWSER", browser);
     shell.set_var("SANTA_NODE", node.program());
+    if let Some(promtool) = promtool::ensure_installed()? {
+        shell.set_var("SANTA_PROMTOOL", promtool);
+    }
     shell.set_var("SANTA_E2E_SUPERVISE", layout.bin.join("santa-supervise"));
     shell.set_var("SANTA_E2E_CONFIG", &environment.file);
     shell.set_var("SANTA_E2E_WWW", &environment.config.paths.www);

@@ -12,7 +12,7 @@ use super::{
     stray,
 };
 use crate::commands::{build, codegen, fmt, fuzz, model};
-use crate::tools::{nextest, node, pgbouncer, postgres, python};
+use crate::tools::{nextest, node, pgbouncer, postgres, promtool, python};
 use crate::{repo, run};
 
 /// One check.
@@ -310,6 +310,9 @@ fn backend_test() -> Result<()> {
     let shell = run::shell_in(&repo::path("backend"))?;
     shell.set_var("SANTA_PG_BIN", postgres::ensure_installed()?);
     shell.set_var("SANTA_NODE", node.program());
+    if let Some(promtool) = promtool::ensure_installed()? {
+        shell.set_var("SANTA_PROMTOOL", promtool);
+    }
     run::output(
         "test the backend",
         cmd!(shell, "{python} -m pytest -q -n 2 --ignore=tests/docker --ignore=tests/e2e --ignore=tests/image"),

@@ -1,0 +1,1 @@
+"""`GET /metrics` of a worker, and the page that documents its names."""

@@ -1,0 +1,1 @@
+"""How this server is: for `/metrics`, and for the operators' page."""
