@@ -6,7 +6,7 @@
 //!   [`route`]: which part responds to a path; `proxy_protocol`, `client_limits`: the
 //!   PROXY protocol, and limits per client address
 //! - `io`: sockets, buffers, deadlines
-//! - `log`, `metrics`; `local_response`, `assets`: responses of this proxy itself and the
+//! - `log`, `metrics`, `exposition`; `local_response`, `assets`: responses of this proxy itself and the
 //!   console; `tls`, `listeners`: certificates and public listeners; `upstream`:
 //!   connections to backends, and which instances there are; `snapshot`,
 //!   `control_state`: settings and content, and what the main thread passes to the workers
@@ -17,6 +17,7 @@ mod assets;
 pub mod cli;
 mod client_limits;
 mod control_state;
+mod exposition;
 pub mod http;
 mod io;
 pub mod lifecycle;

@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use santa_config::Address;
 
+use crate::exposition::Format;
+use crate::http::trace_context::TraceId;
 use crate::route::Route;
 
 /// Upper bounds of the latency histogram in microseconds.
@@ -64,6 +66,14 @@ impl InstanceMetrics {
     }
 }
 
+/// A request of a trace, as an example of its bucket.
+#[derive(Debug, Clone, Copy)]
+struct Exemplar {
+    trace: TraceId,
+    taken: Duration,
+    at: SystemTime,
+}
+
 /// What one worker counts.
 #[derive(Debug, Default)]
 pub(crate) struct WorkerMetrics {
@@ -72,6 +82,9 @@ pub(crate) struct WorkerMetrics {
     /// By route: requests not above each bound of `BUCKETS`, and above all of them.
     latency: [[Counter; BUCKETS.len() + 1]; Route::ALL.len()],
     latency_micros: [Counter; Route::ALL.len()],
+    /// The last request of each bucket that belonged to a trace; locked only by those, and by
+    /// a scrape.
+    exemplars: Mutex<[[Option<Exemplar>; BUCKETS.len() + 1]; Route::ALL.len()]>,
     /// Content bytes sent to clients.
     pub(crate) bytes_sent: Counter,
     /// Content bytes received from clients.
@@ -118,14 +131,30 @@ impl WorkerMetrics {
         instance
     }
 
-    /// Counts one finished request.
-    pub(crate) fn request(&self, route: Route, status: u16, taken: Duration) {
+    /// Counts one finished request, which may belong to a trace.
+    pub(crate) fn request(
+        &self,
+        route: Route,
+        status: u16,
+        taken: Duration,
+        trace: Option<TraceId>,
+    ) {
         let class = usize::from((status / 100).clamp(1, 5)) - 1;
         self.requests[route as usize][class].add(1);
         let micros = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX);
         let bucket = BUCKETS.iter().position(|bound| micros <= *bound).unwrap_or(BUCKETS.len());
         self.latency[route as usize][bucket].add(1);
         self.latency_micros[route as usize].add(micros);
+        if let Some(trace) = trace {
+            let exemplar = Exemplar { trace, taken, at: SystemTime::now() };
+            self.exemplars()[route as usize][bucket] = Some(exemplar);
+        }
+    }
+
+    fn exemplars(
+        &self,
+    ) -> MutexGuard<'_, [[Option<Exemplar>; BUCKETS.len() + 1]; Route::ALL.len()]> {
+        self.exemplars.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -144,11 +173,11 @@ fn sum(workers: &[Arc<WorkerMetrics>], of: impl Fn(&WorkerMetrics) -> &Counter) 
     workers.iter().map(|worker| of(worker).get()).sum()
 }
 
-/// The Prometheus text of all workers and of the log.
-pub(crate) fn render(workers: &[Arc<WorkerMetrics>], log_dropped: u64) -> String {
+/// The Prometheus text of all workers and of the log, with exemplars for OpenMetrics.
+pub(crate) fn render(workers: &[Arc<WorkerMetrics>], log_dropped: u64, format: Format) -> String {
     let mut out = String::with_capacity(4096);
     requests(&mut out, workers);
-    latency(&mut out, workers);
+    latency(&mut out, workers, format);
     type Field = fn(&WorkerMetrics) -> &Counter;
     let plain: [(&str, &str, &str, Field); 16] = [
         ("counter", "sent_bytes_total", "Content bytes sent to clients.", |w| &w.bytes_sent),
@@ -300,7 +329,7 @@ fn upstreams(out: &mut String, workers: &[Arc<WorkerMetrics>]) {
     }
 }
 
-fn latency(out: &mut String, workers: &[Arc<WorkerMetrics>]) {
+fn latency(out: &mut String, workers: &[Arc<WorkerMetrics>], format: Format) {
     let name = "request_duration_seconds";
     head(out, "histogram", name, "Time from the request head to the end of the response.");
     for route in Route::ALL {
@@ -310,15 +339,40 @@ fn latency(out: &mut String, workers: &[Arc<WorkerMetrics>]) {
         for (index, micros) in BUCKETS.iter().enumerate() {
             total += sum(workers, |worker| &worker.latency[route as usize][index]);
             let bound = Duration::from_micros(*micros).as_secs_f64();
-            let _ = writeln!(out, "{of}_bucket{{{label},le=\"{bound}\"}} {total}");
+            // Both formats name a bound in the same way, as OpenMetrics wants it: `1.0`.
+            let _ = write!(out, "{of}_bucket{{{label},le=\"{bound:?}\"}} {total}");
+            push_exemplar(out, workers, (route, index), format);
         }
         total += sum(workers, |worker| &worker.latency[route as usize][BUCKETS.len()]);
-        let _ = writeln!(out, "{of}_bucket{{{label},le=\"+Inf\"}} {total}");
+        let _ = write!(out, "{of}_bucket{{{label},le=\"+Inf\"}} {total}");
+        push_exemplar(out, workers, (route, BUCKETS.len()), format);
         let micros = sum(workers, |worker| &worker.latency_micros[route as usize]);
         let seconds = Duration::from_micros(micros).as_secs_f64();
         let _ = writeln!(out, "{of}_sum{{{label}}} {seconds}");
         let _ = writeln!(out, "{of}_count{{{label}}} {total}");
     }
+}
+
+/// Ends the line of a bucket, after the newest exemplar of all workers.
+fn push_exemplar(
+    out: &mut String,
+    workers: &[Arc<WorkerMetrics>],
+    (route, bucket): (Route, usize),
+    format: Format,
+) {
+    let newest = || {
+        let of = |worker: &Arc<WorkerMetrics>| worker.exemplars()[route as usize][bucket];
+        workers.iter().filter_map(of).max_by_key(|exemplar| exemplar.at)
+    };
+    if format == Format::OpenMetrics
+        && let Some(Exemplar { trace, taken, at }) = newest()
+    {
+        let since = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let (id, seconds) = (trace.as_str(), taken.as_secs_f64());
+        let (whole, millis) = (since / 1000, since % 1000);
+        let _ = write!(out, " # {{trace_id=\"{id}\"}} {seconds} {whole}.{millis:03}");
+    }
+    out.push('\n');
 }
 
 #[cfg(test)]
@@ -336,7 +390,7 @@ mod tests {
         second.active.add(1);
         second.down.set(1);
         second.failures.add(5);
-        let text = render(&workers, 0);
+        let text = render(&workers, 0, Format::Prometheus);
         for line in [
             "santa_proxy_upstream_down{address=\"unix:/a\"} 1",
             "santa_proxy_upstream_active{address=\"unix:/a\"} 3",
@@ -350,10 +404,10 @@ mod tests {
     #[test]
     fn counts_of_all_workers_are_summed_in_prometheus_text() {
         let workers = [Arc::new(WorkerMetrics::default()), Arc::new(WorkerMetrics::default())];
-        workers[0].request(Route::Api, 200, Duration::from_micros(700));
-        workers[1].request(Route::Api, 204, Duration::from_secs(9));
-        workers[1].request(Route::Console, 404, Duration::from_micros(1));
-        let text = render(&workers, 3);
+        workers[0].request(Route::Api, 200, Duration::from_micros(700), None);
+        workers[1].request(Route::Api, 204, Duration::from_secs(9), None);
+        workers[1].request(Route::Console, 404, Duration::from_micros(1), None);
+        let text = render(&workers, 3, Format::Prometheus);
         for line in [
             "santa_proxy_requests_total{route=\"api\",status=\"2xx\"} 2",
             "santa_proxy_requests_total{route=\"console\",status=\"4xx\"} 1",

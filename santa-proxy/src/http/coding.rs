@@ -89,7 +89,7 @@ fn element_weight(element: &[u8]) -> (&[u8], Option<u16>) {
 }
 
 /// `0`, `0.125`, `1.000` … in thousandths.
-fn quality_value(text: &[u8]) -> Option<u16> {
+pub(crate) fn quality_value(text: &[u8]) -> Option<u16> {
     let (whole, fraction) = match text {
         [whole] | [whole, b'.'] => (whole, &[][..]),
         [whole, b'.', fraction @ ..] if fraction.len() <= 3 => (whole, fraction),

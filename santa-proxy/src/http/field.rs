@@ -63,6 +63,7 @@ names! {
     ForwardedClientCert = "x-forwarded-client-cert",
     RealIp = "x-real-ip",
     RequestId = "x-request-id",
+    TraceParent = "traceparent",
     ContentTypeOptions = "x-content-type-options",
     FrameOptions = "x-frame-options",
     ReferrerPolicy = "referrer-policy",

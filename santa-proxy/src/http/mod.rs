@@ -21,4 +21,5 @@ pub mod request;
 pub mod response;
 pub mod rewrite;
 pub mod scan;
+pub mod trace_context;
 pub mod version;

@@ -10,6 +10,8 @@ use anyhow::{Context, Result};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{backend_metrics, supervisor_client};
+use crate::exposition::Format;
+use crate::http::field::Name;
 use crate::http::reject::phrase;
 use crate::http::request::{HeadLimits, Request};
 use crate::http::scan::{Found, Scan};
@@ -95,25 +97,28 @@ async fn serve(
     let (mut reader, mut writer) = stream.split();
     let mut buffer = Buffer::default();
     let mut scan = Scan::default();
-    let status = loop {
+    let (status, format) = loop {
         if reader.fill(&mut buffer).await? == 0 {
             return Ok(());
         }
         match scan.advance(buffer.filled(), &LIMITS.scan_rules()) {
             Ok(Found::More(_)) => {}
             Ok(Found::Head(span)) => match Request::parse(buffer.filled(), &span, &LIMITS) {
-                Ok(request) => break status(&request),
-                Err(reject) => break reject.status,
+                Ok(request) => {
+                    let accepted = Format::accepted(request.fields.all(Name::Accept));
+                    break (status(&request), accepted);
+                }
+                Err(reject) => break (reject.status, Format::Prometheus),
             },
-            Err(_) => break 400,
+            Err(_) => break (400, Format::Prometheus),
         }
     };
     let (kind, text) = match status {
         200 => {
-            let own = render(workers, sink.dropped());
+            let own = render(workers, sink.dropped(), format);
             let backend = backend_metrics::collect(addresses(workers)).await;
             let all = own + &backend + &supervisor_client::metrics(control_socket).await;
-            ("text/plain; version=0.0.4; charset=utf-8", all)
+            (format.content_type(), format.of_prometheus(all))
         }
         _ => ("text/plain; charset=utf-8", format!("{status} {}\n", phrase(status))),
     };

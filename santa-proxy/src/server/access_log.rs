@@ -9,6 +9,7 @@ use super::worker::Worker;
 use crate::http::field::Name;
 use crate::http::forwarded::push_address;
 use crate::http::request::Request;
+use crate::http::trace_context::TraceId;
 use crate::io::buffer::{recycle_vec, take_vec};
 use crate::log::json::{push_field, push_millis, push_number, push_time};
 use crate::log::redact::Redacted;
@@ -18,6 +19,8 @@ use crate::route::Route;
 #[derive(Debug)]
 pub(crate) struct AccessLogEntry {
     worker: Rc<Worker>,
+    /// The trace that the client says the request belongs to.
+    trace: Option<TraceId>,
     started: Instant,
     /// The middle of the line; empty when the request is not logged.
     line: Vec<u8>,
@@ -59,6 +62,7 @@ impl AccessLogEntry {
     ) -> Self {
         let mut entry = Self::new(worker);
         entry.route = route;
+        entry.trace = TraceId::of(&request.fields);
         if route != Route::Health && worker.snapshot().shared.logs(path.unwrap_or_default()) {
             let line = &mut entry.line;
             push_field(line, "request_id", request_id.as_bytes());
@@ -68,6 +72,9 @@ impl AccessLogEntry {
             push_redacted(line, "path", &Redacted::path(path));
             push_redacted(line, "user_agent", &Redacted::text(agent));
             push_field(line, "protocol", protocol.as_bytes());
+            if let Some(trace) = entry.trace {
+                push_field(line, "trace_id", trace.as_str().as_bytes());
+            }
         }
         entry
     }
@@ -75,6 +82,7 @@ impl AccessLogEntry {
     fn new(worker: &Rc<Worker>) -> Self {
         Self {
             worker: Rc::clone(worker),
+            trace: None,
             started: Instant::now(),
             line: take_vec(),
             route: Route::Nowhere,
@@ -101,7 +109,7 @@ impl Drop for AccessLogEntry {
         // 499: the client was gone before there was a response.
         let status = if self.status == 0 { 499 } else { self.status };
         let taken = self.started.elapsed();
-        self.worker.metrics.request(self.route, status, taken);
+        self.worker.metrics.request(self.route, status, taken, self.trace);
         self.worker.metrics.bytes_sent.add(self.bytes);
         if !self.line.is_empty() {
             let level: &[u8] = if status >= 500 { b"error" } else { b"info" };

@@ -79,3 +79,21 @@ fn metrics_include_every_instance_of_the_backend() {
     assert!(scrape().contains(&silent), "one that is away is named");
     assert_eq!(Client::connect(proxy.address).get("/metrics").status, 404, "not in public");
 }
+
+#[test]
+fn open_metrics_has_the_trace_of_a_request_as_an_exemplar() {
+    let proxy = Setup::new().with_admin().start();
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let traced = format!(
+        "GET /file.txt HTTP/1.1\r\nHost: x\r\ntraceparent: 00-{trace}-00f067aa0ba902b7-01\r\n\r\n"
+    );
+    assert_eq!(Client::connect(proxy.address).request(&traced).status, 200);
+    let scrape = "GET /metrics HTTP/1.1\r\nHost: x\r\n\
+        Accept: application/openmetrics-text; version=1.0.0\r\n\r\n";
+    let open = || Client::connect(proxy.admin()).request(scrape).text();
+    eventually("the request is an exemplar", || open().contains(&format!("trace_id=\"{trace}\"")));
+    let text = open();
+    assert!(text.contains("# TYPE santa_proxy_requests counter\n"), "{text}");
+    assert!(text.ends_with("\n# EOF\n"), "{text}");
+    assert!(!proxy.metrics().contains("trace_id"));
+}

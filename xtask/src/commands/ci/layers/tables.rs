@@ -11,7 +11,7 @@ const PROXY: Tree = Tree {
     layers: &[
         &["http", "route", "proxy_protocol", "client_limits"],
         &["io"],
-        &["log", "metrics", "local_response", "tls", "listeners"],
+        &["log", "metrics", "exposition", "local_response", "tls", "listeners"],
         &["assets", "upstream"],
         &["snapshot"],
         &["control_state"],
