@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from getpass import getpass
 from pathlib import Path
+from typing import TextIO
 
 from santaserver import __version__, logs
 from santaserver.redaction import Redactor
@@ -18,6 +19,7 @@ from santaserver.settings_area import SettingsError
 
 EX_CONFIG = 78
 EX_FAILED = 1
+EX_USAGE = 2
 
 AUDIT = "Verify, export and attest the audit log."
 
@@ -288,6 +290,31 @@ def audit_erase(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def backup(arguments: argparse.Namespace) -> int:
+    """Write a backup of the database to standard output, while the server runs; it has all but events."""
+    from santaserver.backup import command  # noqa: PLC0415
+
+    if sys.stdout.isatty():
+        sys.stderr.write("a backup is a file: santaserver backup > FILE\n")
+        return EX_USAGE
+    return command.backup(_settings(sys.stderr), sys.stdout.buffer, events=arguments.events)
+
+
+def restore(arguments: argparse.Namespace) -> int:
+    """Restore a backup into an empty database while no server runs, or check a file without a database."""
+    from santaserver.backup import command  # noqa: PLC0415
+
+    if arguments.in_place == (arguments.file is not None):
+        sys.stderr.write("give a FILE, - for standard input, or --in-place\n")
+        return EX_USAGE
+    if arguments.check:
+        return command.check(arguments.file)
+    settings = _settings(sys.stderr)
+    if arguments.in_place:
+        return command.settle_in_place(settings)
+    return command.restore_file(settings, arguments.file, other_key=arguments.other_secret_key)
+
+
 def _day(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
 
@@ -343,6 +370,8 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--id", type=int, help="the session with this id, as `sessions` shows it")
     which.add_argument("--all", action="store_true", help="every session")
     _audit_commands(commands.add_parser("audit", help=AUDIT, description=AUDIT))
+    command("backup", backup).add_argument("--events", action="store_true", help="with the events of Macs")
+    _add_restore_arguments(command("restore", restore))
     command("openapi", openapi).add_argument(
         "--output", type=Path, metavar="FILE", help="write to this file instead of standard output"
     )
@@ -350,6 +379,20 @@ def _parser() -> argparse.ArgumentParser:
         "--output", type=Path, metavar="FILE", help="write to this file instead of standard output"
     )
     return parser
+
+
+def _add_restore_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", nargs="?", metavar="FILE", help="a backup, - for standard input")
+    parser.add_argument(
+        "--other-secret-key", action="store_true", help="restore although SECRET_KEY is another one"
+    )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--check", action="store_true", help="only read the file to its end: writes nothing")
+    how.add_argument(
+        "--in-place",
+        action="store_true",
+        help="the database was restored by other means (pgBackRest, a snapshot): make Macs fit to it again",
+    )
 
 
 def _add_user_actions(parser: argparse.ArgumentParser) -> None:
@@ -427,15 +470,15 @@ def _audit_commands(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _settings() -> Settings:
+def _settings(output: TextIO | None = None) -> Settings:
     try:
         settings = load(os.environ)
     except SettingsError as error:
-        logs.configure("info")
+        logs.configure("info", stream=output)
         lines = Redactor()("\n".join(f"  - {one}" for one in error.errors))
         sys.stderr.write(f"SantaServer cannot start, the configuration is invalid:\n{lines}\n")
         raise SystemExit(EX_CONFIG) from error
-    logs.configure(settings.server.log_level, settings.secrets)
+    logs.configure(settings.server.log_level, settings.secrets, output)
     return settings
 
 

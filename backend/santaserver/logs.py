@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from types import TracebackType
+from typing import TextIO
 
 from santaserver.redaction import Redactor
 
@@ -47,9 +48,9 @@ class JsonFormatter(logging.Formatter):
         return text.encode("utf-8", "backslashreplace").decode()
 
 
-def configure(level: str, secrets: Iterable[str] = ()) -> None:
-    """Send everything to standard output from `level` on, without the values of `secrets`."""
-    handler = logging.StreamHandler(sys.stdout)
+def configure(level: str, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
+    """Send everything from `level` on to `stream`, else to standard output, without the values of `secrets`."""
+    handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(JsonFormatter(secrets))
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -21,8 +21,6 @@ log = logging.getLogger(__name__)
 
 EVERY = timedelta(seconds=10)
 RETRY = timedelta(seconds=30)
-KEEP_SESSIONS = timedelta(days=90)
-"""How long finished syncs that sent something are shown."""
 PRUNE_EVERY = timedelta(hours=1)
 PRUNE_BATCH = 10_000
 
@@ -44,7 +42,7 @@ async def keep_schedule(database: Database, clock: Clock, publish: Publish, keep
                     await work.finish()
             if pruned_at is None or now - pruned_at >= PRUNE_EVERY:
                 async with database.transaction(publish) as (connection, _):
-                    sessions = await prune_sessions(connection, now)
+                    sessions = await prune_sessions(connection, now - timedelta(days=keep.sync_days))
                     failures = await forget_old_failures(connection, now, PRUNE_BATCH)
                     history = await prune_history(connection, now, keep, PRUNE_BATCH)
                 if max(sessions, failures, history) < PRUNE_BATCH:  # else the next turn goes on
@@ -58,13 +56,13 @@ async def keep_schedule(database: Database, clock: Clock, publish: Publish, keep
         await asyncio.sleep(pause.total_seconds())
 
 
-async def prune_sessions(connection: Connection, now: datetime) -> int:
-    """Delete old syncs, some at a time, and return how many; no decision depends on them."""
+async def prune_sessions(connection: Connection, before: datetime) -> int:
+    """Delete syncs that began before a time, some of them, and return how many; no decision depends on them."""
     tag = await connection.execute(
         """delete from sync_session where (machine_id, id) in (
              select machine_id, id from sync_session where started_at < $1 limit $2
              for update skip locked)""",
-        now - KEEP_SESSIONS,
+        before,
         PRUNE_BATCH,
     )
     return rows_of(tag)

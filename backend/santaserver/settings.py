@@ -100,7 +100,7 @@ NO_PUBLIC_URL = (
 
 
 class RetentionSettings(Area):
-    """How long events and the history of Macs are kept."""
+    """How long events, syncs and the history of Macs are kept."""
 
     event_days: int = Field(90, alias="EVENT_RETENTION_DAYS", ge=1, le=3650)
     """Days that events, file accesses and audit events of Macs are kept, by when they happened."""
@@ -110,6 +110,8 @@ class RetentionSettings(Area):
     """Days for which the policy of a Mac can be looked up, by its layers and tags of that time."""
     confirmation_days: int = Field(400, alias="CONFIRMATION_RETENTION_DAYS", ge=1, le=3650)
     """Days for which it can be looked up what a Mac had confirmed."""
+    sync_days: int = Field(90, alias="SYNC_RETENTION_DAYS", ge=1, le=3650)
+    """Days that syncs which sent something are shown; no decision depends on them."""
 
 
 def _audit_key(pem: str) -> str:

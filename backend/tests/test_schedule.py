@@ -53,7 +53,7 @@ def test_old_syncs_go_until_none_is_left(
     server.stop()
     monkeypatch.setattr(schedule, "PRUNE_BATCH", 10)
     monkeypatch.setattr(schedule, "EVERY", timedelta(milliseconds=5))
-    old = system_clock() - schedule.KEEP_SESSIONS - timedelta(hours=1)
+    old = system_clock() - timedelta(days=KEEP.sync_days, hours=1)
     young = value(server.dsn, "select count(*) from sync_session")
     execute(server.dsn, SESSIONS, number, old)
     execute(server.dsn, FAILURES, number, old)

@@ -133,6 +133,7 @@ const SERVICES: &[&str] = &[
     "SHELL",
     "SSL_CERT_DIR",
     "SSL_CERT_FILE",
+    "SYNC_RETENTION_DAYS",
     "CLIENT_ID",
     "CLIENT_SECRET",
     "CLIENT_SECRET_FILE",

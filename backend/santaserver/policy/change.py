@@ -19,7 +19,9 @@ from santaserver.outbox import Message
 from santaserver.policy.head import ChangeRow, PolicyHead, lock_head, store_head
 from santaserver.unit_of_work import UnitOfWork
 
-ChangeKind = Literal["rule", "import", "settings", "tag", "tag_order", "enrollment", "membership", "schedule"]
+ChangeKind = Literal[
+    "rule", "import", "settings", "tag", "tag_order", "enrollment", "membership", "schedule", "restore"
+]
 """What a change is about; a `membership` writes neither rules nor settings nor layers."""
 
 

@@ -2,7 +2,7 @@
 
 It is held until the commit, so numbers become visible in their own order: a Mac that confirmed number 11
 cannot have missed number 10. A sequence or a time would not guarantee that. A transaction that also locks
-rows of machines locks those first, as syncs do. Only `change.py` and `schedule.py` write it.
+rows of machines locks those first, as syncs do. Only `change.py`, `schedule.py` and a restore write it.
 """
 
 from datetime import datetime
@@ -121,3 +121,10 @@ async def store_head(connection: Connection, head: PolicyHead, entry: ChangeRow 
         await connection.execute(STORE, *structs.astuple(head))
     else:
         await connection.execute(STORE_NUMBERED, *structs.astuple(head), *structs.astuple(entry)[1:])
+
+
+async def skip_numbers(connection: Connection, past: int) -> None:
+    """Never give out a number up to `past` that has not been given out yet, also for the version of layers."""
+    await connection.execute(
+        "update policy_head set seq = greatest(seq, $1), layer_version = greatest(layer_version, $1)", past
+    )

@@ -17,7 +17,7 @@ from tests.model.mutants import MUTANTS, Mutant, same_number_as_before
 from tests.model.policy_mutants import POLICY_MUTANTS, pages_are_of_the_newest_policy
 from tests.model.stacks import Served
 from tests.model.witness import CHANGE_SETS, SETTINGS
-from tests.model.world import BETWEEN, EARLIER, World, direct
+from tests.model.world import BETWEEN, EARLIER, RESTORED, World, direct
 from tests.model.wrong import WrongError
 from tests.support.postgres import Cluster
 
@@ -52,7 +52,7 @@ def missing(world: World) -> list[str]:
     posts = ("of strangers: postflight", "refused: preflight")
     wanted = (
         (world.kinds, kinds),
-        (world.faults, (*FAULTS, LATE, *standings, BETWEEN)),
+        (world.faults, (*FAULTS, LATE, *standings, BETWEEN, RESTORED)),
         (world.posts, posts),
         (world.compared, (SETTINGS, CHANGE_SETS, EARLIER)),
     )

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+from santaserver.backup.settle import move_sequences, settle
 from santaserver.clock import Clock as AnyClock
 from santaserver.policy import schedule
 from santaserver.unit_of_work import UnitOfWork
@@ -57,6 +58,9 @@ MINUTES = (10, 60, 180, 1500)
 """By how many time may move."""
 BETWEEN, DUE_BETWEEN = "time between pages", "rules that begin or end between pages"
 EARLIER = "policies of earlier moments"
+RESTORED = "happening: the database was restored"
+RESTORES = 0.02
+"""Share of rounds before which the server forgets what Macs confirmed, as after a restore of this very moment."""
 LAST_PAGE = 40
 """After how many pages of the Macs that sync at the same time time may move at the latest."""
 
@@ -84,6 +88,7 @@ class World:
     def __init__(self, make_stack: Callable[[AnyClock], Stack], seed: int, macs: int = 24) -> None:
         """Prepare everything that `seed` decides."""
         self.chance = Random(seed)
+        self._restores = Random(f"restores {seed}")
         self.clock = Clock()
         self.stack = make_stack(self.clock)
         self.database = self.stack.state.database
@@ -179,6 +184,8 @@ class World:
 
     async def _round(self) -> None:
         """Let some Macs sync while administrators write; check the server's claims when all is quiet."""
+        if self._restores.random() < RESTORES:
+            await self._restore()
         if self.chance.random() < 0.15:
             self._pass_time(timedelta(minutes=self.chance.choice(MINUTES)))
             if self.chance.random() < 0.5:
@@ -312,6 +319,16 @@ class World:
             work = UnitOfWork(connection, outbox=outbox)
             await schedule.apply_due(work, self.clock.now)
             await work.finish()
+
+    async def _restore(self) -> None:
+        """Do what a restore does at its end; every Mac of the fleet has to have all of its rules replaced."""
+        now = self.clock()
+        async with self.database.transaction(lambda _: None) as (connection, _):
+            await move_sequences(connection, {}, now)
+            await settle(connection, now, ("schema", "*"), {})
+        for mac in self._members():
+            mac.ordered = "CLEAN_ALL"
+        self.happened[RESTORED] += 1
 
     def _pass_time(self, amount: timedelta) -> None:
         self.clock.now += amount

@@ -115,3 +115,13 @@ def test_only_a_change_takes_numbers() -> None:
             if isinstance(node, ast.Attribute) and node.attr in WRITERS:
                 users.add(path.relative_to(PACKAGE).as_posix())
     assert users == {"policy/change.py"}
+
+
+def test_only_a_restore_skips_numbers() -> None:
+    users = {
+        path.relative_to(PACKAGE).as_posix()
+        for path, module in sources()
+        for node in ast.walk(module)
+        if isinstance(node, ast.ImportFrom) and "skip_numbers" in {name.name for name in node.names}
+    }
+    assert users == {"backup/settle.py"}

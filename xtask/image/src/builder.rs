@@ -101,7 +101,10 @@ impl Builder {
         let inputs = hash::Inputs::default().add(self.base.inputs.as_bytes()).files(&sources)?;
         self.spec("backend", OFTEN, inputs).layer(|| {
             let mut tree = Tree::default();
-            tree.read(&sources, &format!("{}/santaserver", Self::path(&self.config.paths.app)))?;
+            let paths = &self.config.paths;
+            tree.read(&sources, &format!("{}/santaserver", Self::path(&paths.app)))?;
+            let command = command_line(&paths.python, &paths.app).into_bytes();
+            tree.program(&format!("{}/santaserver", Self::path(&paths.bin)), command);
             tree.retain(|path, _| !path.contains("__pycache__"));
             self.compile(&mut tree)?;
             Ok(tree)
@@ -135,4 +138,15 @@ impl Builder {
             Ok(tree)
         })
     }
+}
+
+/// The program `santaserver`: the backend's command line from any directory. The kernel
+/// starts its interpreter; there is no shell.
+fn command_line(python: &Path, app: &Path) -> String {
+    format!(
+        "#!{} -I\nimport sys\n\nsys.path.insert(0, {:?})\nfrom santaserver.__main__ import main\n\n\
+         sys.exit(main())\n",
+        python.display(),
+        app.display().to_string(),
+    )
 }

@@ -1,0 +1,1 @@
+"""Backup and restore: the whole database as one file, and back. Start with command.py."""
