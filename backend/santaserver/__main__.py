@@ -297,7 +297,10 @@ def backup(arguments: argparse.Namespace) -> int:
     if sys.stdout.isatty():
         sys.stderr.write("a backup is a file: santaserver backup > FILE\n")
         return EX_USAGE
-    return command.backup(_settings(sys.stderr), sys.stdout.buffer, events=arguments.events)
+    code = command.backup(_settings(sys.stderr), sys.stdout.buffer, events=arguments.events)
+    if code:  # what is still to be written goes nowhere, so that the exit code is this one
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
 
 
 def restore(arguments: argparse.Namespace) -> int:

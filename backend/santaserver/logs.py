@@ -49,7 +49,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
-    """Send everything from `level` on to `stream`, else to standard output, without the values of `secrets`."""
+    """Send what is of `level` or above to `stream`, else to standard output, without the `secrets`."""
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(JsonFormatter(secrets))
     root = logging.getLogger()

@@ -57,7 +57,7 @@ async def keep_schedule(database: Database, clock: Clock, publish: Publish, keep
 
 
 async def prune_sessions(connection: Connection, before: datetime) -> int:
-    """Delete syncs that began before a time, some of them, and return how many; no decision depends on them."""
+    """Delete some syncs that began before a time, and return how many; no decision depends on them."""
     tag = await connection.execute(
         """delete from sync_session where (machine_id, id) in (
              select machine_id, id from sync_session where started_at < $1 limit $2

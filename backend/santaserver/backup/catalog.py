@@ -32,7 +32,8 @@ group by 1"""
 REFERENCES = """select distinct t.relname as table, f.relname as before
 from pg_constraint k join pg_class t on t.oid = k.conrelid join pg_class f on f.oid = k.confrelid
 where k.contype = 'f' and t.relnamespace = current_schema()::regnamespace and t.oid <> f.oid"""
-SEQUENCES = """select s.sequencename::text as name, s.data_type::text as type, coalesce(s.last_value, 0) as last
+SEQUENCES = """select s.sequencename::text as name, s.data_type::text as type,
+  coalesce(s.last_value, 0) as last
 from pg_sequences s where s.schemaname = current_schema()"""
 DAYS = """select right(c.relname, 8) as day from pg_inherits i join pg_class c on c.oid = i.inhrelid
 where i.inhparent = $1::text::regclass and c.relname ~ '_[0-9]{8}$' order by 1"""

@@ -1,4 +1,4 @@
-"""The commands `backup` and `restore`. What they say goes to standard error: standard output is the file's."""
+"""The commands `backup` and `restore`. They speak on standard error: standard output is the file's."""
 
 import asyncio
 import logging
@@ -31,9 +31,9 @@ TELL_EVERY = 5.0
 MEGABYTE = 1_000_000
 
 OTHER_KEY = (
-    "the backup was made with another SECRET_KEY than this server's. Restored with this one, authenticator apps "
-    "(TOTP) stop working: their owners need a recovery code or a passkey, or have to be reset. Everything "
-    "else works. Set SECRET_KEY, or SECRET_KEY_PREVIOUS, to the key of that time; or repeat this with "
+    "the backup was made with another SECRET_KEY than this server's. Restored with this one, "
+    "authenticator apps (TOTP) stop working: their owners need a recovery code or a passkey, or have "
+    "to be reset. Everything else works. Set SECRET_KEY, or SECRET_KEY_PREVIOUS, to the key of that time; or repeat this with "
     "--other-secret-key"
 )
 
@@ -54,7 +54,8 @@ def check(source: str) -> int:
             check_manifest(reader.manifest, load())
             for _ in reader.parts():
                 pass
-        say(f"good: {_described(reader.manifest)}; {reader.rows:,} rows, {reader.bytes / MEGABYTE:,.1f} MB of text")
+        size = f"{reader.rows:,} rows, {reader.size / MEGABYTE:,.1f} MB of text"
+        say(f"good: {_described(reader.manifest)}; {size}")
 
     return _run("not a backup that can be restored", run())
 
@@ -65,7 +66,7 @@ def restore_file(settings: Settings, source: str, *, other_key: bool) -> int:
 
 
 def settle_in_place(settings: Settings) -> int:
-    """Do what a restore does at its end, for a database that was restored by other means; return the exit code."""
+    """Settle a database that was restored by other means; return the exit code."""
     return _run("nothing was changed", _settle(settings))
 
 
@@ -78,7 +79,8 @@ async def _backup(settings: Settings, out: BinaryIO, *, events: bool) -> None:
         manifest, end = await dump(connection, out, fingerprint, system_clock(), tell, events=events)
     rows = sum(sums.rows for sums in end.tables.values())
     took = time.monotonic() - began
-    say(f"backup: {len(manifest.tables)} tables, {rows:,} rows, {tell.bytes / MEGABYTE:,.1f} MB in {took:.1f} s")
+    size = f"{len(manifest.tables)} tables, {rows:,} rows, {tell.bytes / MEGABYTE:,.1f} MB"
+    say(f"backup: {size} in {took:.1f} s")
     if not events:
         say("events of Macs are not in it: --events takes them too")
     say("SECRET_KEY and the keys of TLS are not in it: keep them too, elsewhere")
@@ -120,8 +122,8 @@ async def _settle(settings: Settings) -> None:
 def _say_what_follows(macs: int) -> None:
     say(f"the next sync of each of {macs:,} Macs is a clean sync, which replaces all of its rules")
     say(
-        "everybody has to log in again. What was revoked, disabled or rotated after the backup is valid again: "
-        "look through users, API and SCIM tokens and enrollment secrets before the server starts"
+        "everybody has to log in again. What was revoked, disabled or rotated after the backup is valid "
+        "again: look through users, API and SCIM tokens and enrollment secrets before the server starts"
     )
 
 
@@ -142,7 +144,8 @@ def _opened(stack: ExitStack, source: str) -> BackupReader:
 def _described(manifest: Manifest) -> str:
     made = manifest.made_at.strftime("%Y-%m-%d %H:%M:%S UTC")
     events = "with" if manifest.events else "without"
-    return f"the backup of {made} by SantaServer {manifest.release}, schema {manifest.newest.name}, {events} events"
+    what = f"SantaServer {manifest.release}, schema {manifest.newest.name}, {events} events"
+    return f"the backup of {made} by {what}"
 
 
 def _run(failed: str, work: Coroutine[Any, Any, None]) -> int:

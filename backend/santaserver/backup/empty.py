@@ -14,12 +14,12 @@ OBJECT = re.compile(r"^create (?:or replace )?(table|view|function) (\w+)(?! par
 LISTED = 5
 
 # What migrations and a server without users write by themselves.
-BY_ITSELF = "'schema_migrated', 'backup_made'"
 SEEDED: Mapping[str, str] = {
     "audit_checkpoint": "select false",
     "audit_detail": "select false",
     "audit_head": "select false",
-    "audit_leaf": f"select exists (select from audit_leaf where body ->> 'action' not in ({BY_ITSELF}))",
+    "audit_leaf": "select exists (select from audit_leaf"
+    " where body ->> 'action' not in ('schema_migrated', 'backup_made'))",
     "blocked_contact": "select exists (select from blocked_contact where text <> '' or url <> '')",
     "layer": "select exists (select from layer where id <> 1)",
     "policy_head": "select exists (select from policy_head where seq > 0)",
@@ -46,8 +46,9 @@ async def clear(connection: Any, known: Sequence[Migration]) -> None:  # noqa: A
     if used:
         more = f" and {len(used) - LISTED} more" if len(used) > LISTED else ""
         raise BadBackup(
-            f"the database is not empty: there are rows in {', '.join(used[:LISTED])}{more}. Restore into a new "
-            "one (create database … owner …), and keep this one until you have seen that the new one is right"
+            f"the database is not empty: there are rows in {', '.join(used[:LISTED])}{more}. Restore into "
+            "a new one (create database … owner …), and keep this one until you have seen that "
+            "the new one is right"
         )
     made = {(kind, name) for one in known for kind, name in OBJECT.findall(one.sql)}
     tables = {name for kind, name in made if kind == "table"} | KEPT | set(EVENTS) | set(LEFT_OUT)

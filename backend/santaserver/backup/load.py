@@ -122,7 +122,7 @@ class _Parts:
         while self._next is not None and self._next[0] == table:
             yield self._next[1]
             await self.advance()
-            self._progress(table, self._reader.rows, self._reader.bytes)
+            self._progress(table, self._reader.rows, self._reader.size)
 
     async def advance(self) -> None:
         """Read the next part."""

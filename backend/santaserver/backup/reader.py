@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from santaserver.backup.archive import Entry, entries
 from santaserver.backup.bad_backup import TRUNCATED, BadBackup, damaged
-from santaserver.backup.manifest import End, Manifest, Running, read, read_manifest
+from santaserver.backup.manifest import End, Manifest, Running, Sums, read, read_manifest
 
 MANIFEST, END = "manifest.json", "end.json"
 PART = 4 * 2**20
@@ -45,7 +45,7 @@ class BackupReader:
         return sum(table.rows for table in self._running.values())
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
         """How many bytes of text were read."""
         return sum(table.bytes for table in self._running.values())
 
@@ -80,12 +80,17 @@ class BackupReader:
         for name, sums in found.items():
             said = end.tables.get(name)
             if said != sums:
-                rows = f"{sums.rows} rows instead of {said.rows}" if said else "no sums"
-                raise damaged(f"{name} has {rows if said is None or said.rows != sums.rows else 'other rows'}")
+                raise damaged(f"{name} has {sums.rows} rows; there should be {_expected(said, sums)}")
         if set(end.tables) != set(found) or end.sha256 != entry.before:
             raise damaged("its checksum is another one")
         for more in self._entries:
             raise damaged(f"{more.name} follows its end")
+
+
+def _expected(said: Sums | None, found: Sums) -> str:
+    if said is None:
+        return "none"
+    return f"{said.rows}" if said.rows != found.rows else "other ones"
 
 
 def _unpacked(entry: Entry) -> bytes:

@@ -34,7 +34,7 @@ async def session(dsn: str, name: str) -> AsyncIterator[Any]:
         connection.terminate()
 
 
-async def check_owner(connection: Any, owner_variable: bool) -> None:  # noqa: ANN401, FBT001
+async def check_owner(connection: Any, owner_variable: bool) -> None:  # noqa: ANN401
     """Raise `BadBackup` unless the session's role can make tables in the database."""
     role, may = await connection.fetchrow(
         "select current_user::text, has_schema_privilege(current_schema(), 'CREATE')"
@@ -44,9 +44,10 @@ async def check_owner(connection: Any, owner_variable: bool) -> None:  # noqa: A
            where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p', 'v')"""
     )
     if not may or not owns:
-        which = "DATABASE_OWNER_URL has to name" if owner_variable else "set DATABASE_OWNER_URL to the address of"
+        which = "DATABASE_OWNER_URL has to name" if owner_variable else "set DATABASE_OWNER_URL to that of"
         raise BadBackup(
-            f"the role {role} does not own the database's tables, so it cannot restore: {which} the role that does"
+            f"the role {role} does not own the database's tables, so it cannot restore: {which} the role "
+            "that does"
         )
 
 
@@ -59,6 +60,6 @@ async def check_alone(connection: Any) -> None:  # noqa: ANN401
         await asyncio.sleep(PAUSE)
     listed = ", ".join(sorted(set(others))[:LISTED])
     raise BadBackup(
-        f"{len(others)} other sessions use the database ({listed}): stop the server, every replica of it, and "
-        "the pooler in front of the database if there is one, then try again"
+        f"{len(others)} other sessions use the database ({listed}): stop the server, every replica of it, "
+        "and the pooler in front of the database if there is one, then try again"
     )

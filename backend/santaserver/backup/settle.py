@@ -1,13 +1,13 @@
 """What a restored database needs before it serves Macs again.
 
 Some Macs are ahead of it: they have confirmed changes that the file does not have. What the server knows of
-them is not what they have, and nothing they report proves it. A rules hash covers neither messages nor
-what a compiler's output was allowed by, older agents send none, and clean syncs for a hash that differs may be
-paused. So nothing counts as known of any Mac: each one's next sync replaces all of its rules, transitive ones too.
+them is not what they have, and nothing they report proves it. A rules hash covers neither messages nor what
+a compiler's output was allowed by, older agents send none, and clean syncs for another hash may be paused. So
+nothing counts as known of any Mac: each one's next sync replaces all of its rules, transitive ones too.
 
-No number is given out twice either, whatever was given out after the backup: entity tags, cursors, exported
-audit entries and the caches of a process that still runs would mean something else. The policy goes on at the number
-of the second, rows at that of the millisecond, both counted from 2026. So two restores of one file differ too.
+No number is given out twice either: entity tags, cursors and exported audit entries would mean something
+else. The policy goes on at the number of the second, rows at that of the millisecond, both counted from 2026.
+So two restores of one file differ too.
 """
 
 from collections.abc import Mapping
@@ -67,7 +67,7 @@ async def settle(
 ) -> int:
     """Make the restored state the present one; return how many Macs will be sent all rules.
 
-    The sequences have been moved. It has to be the last of its transaction, since it appends to the audit log.
+    The sequences have been moved. It is the last of its transaction, since it appends to the audit log.
     """
     await connection.execute(UNKNOWN_FROM_NOW, now)
     macs = await connection.fetchval(f"with m as ({NOTHING_KNOWN} returning 1) select count(*) from m")  # noqa: S608

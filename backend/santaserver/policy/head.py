@@ -124,7 +124,7 @@ async def store_head(connection: Connection, head: PolicyHead, entry: ChangeRow 
 
 
 async def skip_numbers(connection: Connection, past: int) -> None:
-    """Never give out a number up to `past` that has not been given out yet, also for the version of layers."""
+    """Give out no more number up to `past`, and no version of the layers."""
     await connection.execute(
         "update policy_head set seq = greatest(seq, $1), layer_version = greatest(layer_version, $1)", past
     )

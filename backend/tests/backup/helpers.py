@@ -17,7 +17,8 @@ from tests.support.postgres import Cluster, as_server, fetch, value
 
 ROWS = Path(__file__).parent / "rows.sql"
 KEY = "a-key-for-backups-of-the-tests-0123456789"
-CHECKSUM = "select count(*) || ' ' || coalesce(md5(string_agg(t::text, E'\\n' order by t::text)), '') from {} t"
+CHECKSUM = """select count(*) || ' ' || coalesce(md5(string_agg(t::text, ' ' order by t::text)), '')
+from {} t"""
 
 
 class Databases:
@@ -41,9 +42,8 @@ class Databases:
 
 def settings_of(dsn: str, **more: str) -> Settings:
     """Return the settings of a server with two roles."""
-    return load(
-        {"DATABASE_URL": as_server(dsn), "DATABASE_OWNER_URL": dsn, "SECRET_KEY": KEY, "PUBLIC_URL": "http://x", **more}
-    )
+    roles = {"DATABASE_URL": as_server(dsn), "DATABASE_OWNER_URL": dsn}
+    return load({**roles, "SECRET_KEY": KEY, "PUBLIC_URL": "http://x", **more})
 
 
 def take(dsn: str, *, events: bool = False) -> bytes:
@@ -53,7 +53,9 @@ def take(dsn: str, *, events: bool = False) -> bytes:
     return out.getvalue()
 
 
-def put(dsn: str, content: bytes, folder: Path, settings: Settings | None = None, *, other_key: bool = False) -> int:
+def put(
+    dsn: str, content: bytes, folder: Path, settings: Settings | None = None, *, other_key: bool = False
+) -> int:
     """Restore a backup and return the exit code."""
     file = folder / "backup"
     file.write_bytes(content)

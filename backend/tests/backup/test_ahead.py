@@ -79,9 +79,9 @@ class Office:
     def sync(self, trouble: float = 0.0) -> None:
         """Let every Mac sync; compilers' output appears where a compiler is allowed."""
         for mac in self.macs:
-            lost = {"lose_answer_of": self.chance.choice(("preflight", "ruledownload", "postflight"))}
+            lost = self.chance.choice(("preflight", "ruledownload", "postflight"))
             with contextlib.suppress(CutError, SyncError):
-                mac.sync(**(lost if self.chance.random() < trouble else {}))
+                mac.sync(lose_answer_of=lost if self.chance.random() < trouble else "")
             if any(rule[0] == "ALLOWLIST_COMPILER" for rule in mac.rules.values()):
                 mac.transitive.add(f"output {self.chance.random()}")
 
@@ -104,7 +104,9 @@ class Office:
 def set_interval(admin: httpx.Client, seconds: int) -> None:
     """Change a setting of all Macs."""
     content: dict[str, Any] = {SETTING: seconds}
-    admin.patch("/api/v1/settings/layer", params={"layer": "global"}, json={"values": content}).raise_for_status()
+    admin.patch(
+        "/api/v1/settings/layer", params={"layer": "global"}, json={"values": content}
+    ).raise_for_status()
 
 
 def interval_of(admin: httpx.Client) -> int:

@@ -25,12 +25,15 @@ CONNECTED = "select count(*) from pg_stat_activity where datname = $1"
 
 
 def started(
-    dsn: str | None, *words: str, stdin: int | IO[bytes] | None = None, stdout: int | IO[bytes] = subprocess.PIPE
+    dsn: str | None,
+    *words: str,
+    stdin: int | IO[bytes] | None = None,
+    stdout: int | IO[bytes] = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
     """Start a command; without a database it has no settings at all."""
     known = {"DATABASE_URL": as_server(dsn), "DATABASE_OWNER_URL": dsn, "SECRET_KEY": KEY} if dsn else {}
     environ = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **known}
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-m", "santaserver", *words],
         env=environ,
         cwd=BACKEND,
@@ -138,8 +141,10 @@ def test_a_backup_during_changes_is_one_moment(
         found = fetch(
             dsn,
             """select (select max(greatest(opened_seq, closed_seq)) from rule_version) as newest,
-                 (select count(*) from rule_version) + (select count(*) from rule where removed_at is not null) as changes,
+                 (select count(*) from rule_version)
+                   + (select count(*) from rule where removed_at is not null) as changes,
                  (select count(*) from rule) = (select count(distinct rule_id) from rule_version) as whole,
-                 (select count(*) from audit_log where action in ('rule_created', 'rule_removed')) as audited""",
+                 (select count(*) from audit_log
+                   where action in ('rule_created', 'rule_removed')) as audited""",
         )[0]
         assert found == {"newest": head, "changes": head, "whole": True, "audited": head}

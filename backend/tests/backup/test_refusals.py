@@ -43,7 +43,7 @@ def with_manifest(content: bytes, **changes: object) -> bytes:
 
 
 def test_a_file_that_was_cut_off_anywhere_is_refused(whole: bytes) -> None:
-    places = {*range(0, len(whole), BLOCK), *random.Random(1).sample(range(len(whole)), PLACES)}  # noqa: S311
+    places = {*range(0, len(whole), BLOCK), *random.Random(1).sample(range(len(whole)), PLACES)}
     for place in sorted(places):
         with pytest.raises(BadBackup):
             read(whole[:place])
@@ -122,7 +122,11 @@ def test_a_database_with_anything_in_it_is_refused_by_name(
 
 
 def test_while_others_use_the_database_nothing_is_restored(
-    whole: bytes, empty: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    whole: bytes,
+    empty: str,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("santaserver.backup.sessions.ATTEMPTS", 1)
     with held(empty, "select 1"):
@@ -151,7 +155,9 @@ def test_another_secret_key_has_to_be_accepted(
 
 
 def test_the_key_before_the_last_rotation_is_known(whole: bytes, empty: str, tmp_path: Path) -> None:
-    rotated = settings_of(empty, SECRET_KEY="another-key-of-the-tests-0123456789-abc", SECRET_KEY_PREVIOUS=KEY)
+    rotated = settings_of(
+        empty, SECRET_KEY="another-key-of-the-tests-0123456789-abc", SECRET_KEY_PREVIOUS=KEY
+    )
     assert put(empty, whole, tmp_path, rotated) == 0
 
 
@@ -166,7 +172,7 @@ def test_a_damaged_file_leaves_the_database_empty(whole: bytes, empty: str, tmp_
 
 
 def test_an_altered_audit_log_is_not_restored(
-    whole: bytes, full: str, empty: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    full: str, empty: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     execute(full, "alter table audit_leaf disable trigger append_only")
     execute(full, "update audit_leaf set entry = replace(entry, 'user_created', 'user_changed')")
@@ -175,14 +181,14 @@ def test_an_altered_audit_log_is_not_restored(
     assert tables_of(empty) == set()
 
 
-def test_a_schema_that_is_not_this_versions_is_not_backed_up(empty: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_schema_that_is_not_this_versions_is_not_backed_up(
+    empty: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert command.backup(settings_of(empty), io.BytesIO(), events=False) == 1
     assert "never migrated" in said(capfd)
 
 
 def test_a_server_that_cannot_be_reached_is_named(empty: str, capfd: pytest.CaptureFixture[str]) -> None:
-    nowhere = settings_of(empty + "_nowhere")
+    nowhere = settings_of(empty.replace("/test_", "/nowhere_"))
     assert command.backup(nowhere, io.BytesIO(), events=False) == 1
     assert "POSTGRES_DB" in said(capfd)
-
-

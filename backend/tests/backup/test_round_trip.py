@@ -24,6 +24,8 @@ CHANGED = {
     "sync_session",
 }
 """Tables that a restore itself writes to."""
+FAR = 10_000_000
+"""Farther than any sequence of these tests."""
 LOG = "select seq, entry, encode(root, 'hex') as root from audit_leaf order by seq"
 
 
@@ -44,8 +46,12 @@ def test_every_table_has_the_same_rows_after_a_restore(full: str, empty: str, tm
     assert set(checksums(empty, SHORT_LIVED).values()) == {"0 "}
     before, after = fetch(full, LOG), fetch(empty, LOG)
     assert after[: len(before)] == before
-    for table, columns in (("policy_change", "*"), ("machine_confirmation", "*"), ("sync_session", "machine_id, id, hash_before")):
-        rows = f"select {columns} from {table}"
+    for table, columns in (
+        ("policy_change", "*"),
+        ("machine_confirmation", "*"),
+        ("sync_session", "machine_id, id, hash_before"),
+    ):
+        rows = f"select {columns} from {table}"  # noqa: S608 - names of this test
         there = fetch(empty, rows)
         assert all(row in there for row in fetch(full, rows)), table
 
@@ -64,7 +70,9 @@ def test_without_events_everything_else_is_there(full: str, empty: str, tmp_path
     assert set(checksums(empty, EVENTS).values()) == {"0 "}
 
 
-def test_a_restored_database_is_backed_up_and_restored_again(whole: bytes, databases: Databases, tmp_path: Path) -> None:
+def test_a_restored_database_is_backed_up_and_restored_again(
+    whole: bytes, databases: Databases, tmp_path: Path
+) -> None:
     first, second = databases.empty(), databases.empty()
     assert put(first, whole, tmp_path) == 0
     assert put(second, take(first, events=True), tmp_path) == 0
@@ -84,17 +92,18 @@ def test_no_number_is_given_out_twice(whole: bytes, empty: str, tmp_path: Path) 
         empty,
         """select t.relname::text as table, a.attname::text as column, s.oid::regclass::text as sequence
            from pg_depend d join pg_class s on s.oid = d.objid and s.relkind = 'S'
-             join pg_class t on t.oid = d.refobjid join pg_attribute a on a.attrelid = t.oid and a.attnum = d.refobjsubid
+             join pg_class t on t.oid = d.refobjid
+             join pg_attribute a on a.attrelid = t.oid and a.attnum = d.refobjsubid
            where d.deptype in ('a', 'i') and t.relnamespace = 'public'::regnamespace""",
     ):
-        used = value(empty, f"select coalesce(max({row['column']}), 0) from {row['table']}")
-        assert value(empty, f"select nextval('{row['sequence']}')") > used + 1_000_000, row
+        used = value(empty, f"select coalesce(max({row['column']}), 0) from {row['table']}")  # noqa: S608
+        assert value(empty, f"select nextval('{row['sequence']}')") > max(used, FAR), row
     # The log has it, so that someone who compares numbers finds out why.
     entry = fetch(empty, "select policy_seq, after from audit_log where action = 'database_restored'")
     seq = value(empty, "select seq from policy_head")
     assert [row["policy_seq"] for row in entry] == [seq]
     assert value(empty, "select kind from policy_change order by seq desc limit 1") == "restore"
-    assert seq > 1_000_000
+    assert seq > FAR
 
 
 def test_a_migrated_but_empty_database_will_do(whole: bytes, empty: str, tmp_path: Path) -> None:
@@ -111,7 +120,9 @@ def test_a_server_works_on_a_restored_database(whole: bytes, empty: str, tmp_pat
         assert client.get("/health/ready").status_code == 200
 
 
-def test_a_check_says_what_the_file_is(whole: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_check_says_what_the_file_is(
+    whole: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "backup"
     file.write_bytes(whole)
     assert command.check(str(file)) == 0

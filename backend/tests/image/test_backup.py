@@ -1,4 +1,4 @@
-"""A backup out of a running container, by the command of docs/operations.md, and back into an empty database."""
+"""A backup out of a running container, as docs/operations.md does it, and back into an empty database."""
 
 import subprocess
 from pathlib import Path
@@ -39,4 +39,5 @@ def test_a_backup_of_a_running_container_is_restored_in_another_one(
     with httpx.Client(base_url=other.url, headers={"Origin": other.url}, timeout=30) as client:
         login = client.post("/api/v1/auth/login", json={"username": ADMIN[0], "password": ADMIN[1]})
     assert login.status_code == httpx.codes.OK, login.text
-    assert value(shared_cluster.dsn(name), "select count(*) from audit_log where action = 'database_restored'") == 1
+    logged = "select count(*) from audit_log where action = 'database_restored'"
+    assert value(shared_cluster.dsn(name), logged) == 1

@@ -60,7 +60,7 @@ BETWEEN, DUE_BETWEEN = "time between pages", "rules that begin or end between pa
 EARLIER = "policies of earlier moments"
 RESTORED = "happening: the database was restored"
 RESTORES = 0.02
-"""Share of rounds before which the server forgets what Macs confirmed, as after a restore of this very moment."""
+"""Share of rounds before which the server forgets what Macs confirmed, as if this moment was restored."""
 LAST_PAGE = 40
 """After how many pages of the Macs that sync at the same time time may move at the latest."""
 
@@ -163,6 +163,7 @@ class World:
                 await self.begin()
                 while self.syncs < syncs or not (enough() or self.syncs > FACTOR * syncs):
                     for _ in range(self.chance.randint(*ROUNDS)):
+                        await self._restore()
                         await self._round()
                     await self._settle()
                 await self._check_events()
@@ -184,8 +185,6 @@ class World:
 
     async def _round(self) -> None:
         """Let some Macs sync while administrators write; check the server's claims when all is quiet."""
-        if self._restores.random() < RESTORES:
-            await self._restore()
         if self.chance.random() < 0.15:
             self._pass_time(timedelta(minutes=self.chance.choice(MINUTES)))
             if self.chance.random() < 0.5:
@@ -321,7 +320,9 @@ class World:
             await work.finish()
 
     async def _restore(self) -> None:
-        """Do what a restore does at its end; every Mac of the fleet has to have all of its rules replaced."""
+        """Now and then do what a restore does at its end: every Mac has to have all of its rules replaced."""
+        if self._restores.random() >= RESTORES:
+            return
         now = self.clock()
         async with self.database.transaction(lambda _: None) as (connection, _):
             await move_sequences(connection, {}, now)
