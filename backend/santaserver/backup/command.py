@@ -31,9 +31,9 @@ TELL_EVERY = 5.0
 MEGABYTE = 1_000_000
 
 OTHER_KEY = (
-    "the backup was made with another SECRET_KEY than this server's. Restored with this one, "
-    "authenticator apps (TOTP) stop working: their owners need a recovery code or a passkey, or have "
-    "to be reset. Everything else works. Set SECRET_KEY, or SECRET_KEY_PREVIOUS, to the key of that time; or repeat this with "
+    "the backup was made with another SECRET_KEY than this server's. Restored with this one, authenticator "
+    "apps stop working: their owners need a recovery code or a passkey, or have to be reset. Everything else "
+    "works. Set SECRET_KEY, or SECRET_KEY_PREVIOUS, to the key of that time; or repeat this with "
     "--other-secret-key"
 )
 

@@ -27,8 +27,8 @@ OLD = "2025.5.1"
 """Sends no hash."""
 TARGETS = 12
 POLICIES = ("ALLOWLIST", "BLOCKLIST", "ALLOWLIST_COMPILER", "SILENT_BLOCKLIST")
-SEEDS = range(4)
-MOST_CHANGES = 12
+SEEDS = range(2)
+MOST_CHANGES = 8
 SETTING = "full_sync_interval"
 
 

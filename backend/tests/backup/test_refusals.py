@@ -27,7 +27,7 @@ from tests.backup.helpers import (
 )
 from tests.support.postgres import execute, held
 
-PLACES = 300
+PLACES = 100
 
 
 def end_of(content: bytes) -> End:
