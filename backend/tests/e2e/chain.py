@@ -57,7 +57,11 @@ class Chain:
         self.log = folder / "log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - ours
-                command, env=self.environment, stdin=inherited, stdout=log, stderr=log
+                command,
+                env=self.environment,
+                stdin=None if inherited is None else inherited.fileno(),
+                stdout=log,
+                stderr=log,
             )
 
     def supervise(self, *words: str) -> str:
@@ -95,4 +99,4 @@ class Pair(Chain):
     def __init__(self, folder: Path, **variables: str) -> None:
         """Write its configuration and start it with further variables."""
         [public] = free_addresses(1)
-        super().__init__(folder, public, **{"UVICORN_WORKERS": "2", **variables})
+        super().__init__(folder, public, None, **{"UVICORN_WORKERS": "2", **variables})
