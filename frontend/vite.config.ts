@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { sveltekit } from '@sveltejs/kit/vite';
 import { defineConfig } from 'vitest/config';
 import { consoleAdapter } from './bundle/adapter.ts';
+import { docsPlugin } from './bundle/docs-plugin.ts';
 import { buildVersion } from './bundle/version.ts';
 import { inlineScriptHashes, styleAttributeHashes } from './csp-hashes.ts';
 
@@ -18,7 +19,20 @@ const announcerStyles = styleAttributeHashes(
 );
 
 /** The sources of the build. */
-const SOURCES = ['bundle', 'csp-hashes.ts', 'package-lock.json', 'src', 'static', 'vite.config.ts'];
+const SOURCES = [
+  '../docs/configuration.md',
+  '../docs/guide',
+  '../docs/operations.md',
+  '../docs/permissions.md',
+  'bundle',
+  'csp-hashes.ts',
+  'package-lock.json',
+  'src',
+  'static',
+  'vite.config.ts',
+];
+/** The Markdown of the documentation. */
+const DOCS = '../docs';
 /** Passed to the processes of the build, so that all parts have one version even if sources change in the meantime. */
 const VERSION = (env['SANTA_CONSOLE_VERSION'] ??= buildVersion(import.meta.dirname, SOURCES));
 /** The limit of HTML, scripts and styles of a first page, in bytes compressed by gzip. */
@@ -40,6 +54,7 @@ const apiTarget = env['SANTA_API_TARGET'];
 
 export default defineConfig({
   plugins: [
+    docsPlugin(DOCS),
     sveltekit({
       compilerOptions: { runes: true },
       adapter: consoleAdapter(FIRST_PAGE),
@@ -71,6 +86,7 @@ export default defineConfig({
     host: '127.0.0.1',
     port: Number(env['SANTA_VITE_PORT'] ?? 5173),
     strictPort: true,
+    fs: { allow: [DOCS] },
     proxy: apiTarget ? { '/api': { target: apiTarget, ws: true } } : {},
   },
   test: {
