@@ -19,6 +19,8 @@ function query(params: Query): '' | `?${string}` {
   return search.size === 0 ? '' : `?${search.toString()}`;
 }
 
+/** The documentation; its pages are folders, so that santa-proxy finds them. */
+export const docsLink = () => '/docs/';
 export const overviewLink = () => resolve('/(console)');
 export const settingsLink = (layer?: string) => resolve(`/(console)/settings${query({ layer })}`);
 export const essentialsLink = () => resolve('/(console)/essentials');

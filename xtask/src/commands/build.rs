@@ -93,13 +93,14 @@ fn remapped() -> Result<String> {
     Ok([remap(&home, "/cargo"), remap(repo::root(), "/source")].join("\u{1f}"))
 }
 
-/// `dist/www`: the console, each file precompressed, and a manifest; built again when
+/// `dist/www`: the console with the documentation in `docs`, each file precompressed, and a manifest; built again when
 /// its sources have changed.
 pub fn console() -> Result<()> {
     let node = node::ensure_installed()?;
     node.console_packages()?;
-    let sources = fingerprint::of(&repo::path("frontend"))?;
-    cache::once("dist/www", &repo::dist("www"), &[sources], || {
+    let sources = ["frontend", "docs"].map(|folder| fingerprint::of(&repo::path(folder)));
+    let sources = sources.into_iter().collect::<Result<Vec<_>>>()?;
+    cache::once("dist/www", &repo::dist("www"), &sources, || {
         let frontend = repo::path("frontend");
         node.npm("build the console", &frontend, &["run", "--silent", "build"])?;
         let (shell, program) = (node.shell_in(&frontend)?, node.program());
