@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from santaserver.backup import command
+from santaserver.backup import command, dump
+from santaserver.backup.reader import END, MANIFEST
 from santaserver.backup.tables import EVENTS, KEPT, LEFT_OUT, SHORT_LIVED
 from santaserver.migrations import HEAD
 from santaserver.migrations.runner import migrate
-from tests.backup.helpers import Databases, checksums, put, read, said, settings_of, tables_of, take
+from tests.backup.helpers import Databases, checksums, listed, put, read, said, settings_of, tables_of, take
 from tests.support.postgres import SERVER, as_server, fetch, value
 from tests.support.server import RunningServer
 
@@ -54,6 +55,19 @@ def test_every_table_has_the_same_rows_after_a_restore(full: str, empty: str, tm
         rows = f"select {columns} from {table}"  # noqa: S608 - names of this test
         there = fetch(empty, rows)
         assert all(row in there for row in fetch(full, rows)), table
+
+
+def test_rows_are_cut_anywhere_into_parts(
+    full: str, empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dump, "PART", 100)
+    content = take(full, events=True)
+    names = [entry.name for entry in listed(content)]
+    assert len(names) > 2 * len(KEPT)
+    assert names == sorted(names, key=lambda name: (name == END, name != MANIFEST, name))
+    assert put(empty, content, tmp_path) == 0
+    same = (KEPT | set(EVENTS)) - CHANGED
+    assert checksums(empty, same) == checksums(full, same)
 
 
 def test_a_backup_is_in_the_log(full: str) -> None:
