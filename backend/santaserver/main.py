@@ -58,6 +58,7 @@ from santaserver.scim.router import router as scim
 from santaserver.settings import Settings
 from santaserver.state import AppState
 from santaserver.status.figures import Figures
+from santaserver.status.router import router as status
 from santaserver.sync.batch_caps import BatchCaps
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.cursor import CursorSigner
@@ -126,6 +127,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         progress=FleetProgress(memory),
         overview=(counted := SharedOverview()),
         figures=Figures(database, counted, clock),
+        started_at=clock(),
         memory=memory,
         news=EventNews(),
         provider=Provider(settings) if settings.identity.issuer else None,
@@ -160,6 +162,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         enrollments,
         blocked,
         audit_log,
+        status,
         live,
     ):
         app.include_router(router, prefix=API, dependencies=[Depends(check_query)])

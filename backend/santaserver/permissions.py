@@ -36,6 +36,7 @@ class Permission(StrEnum):
     SESSION_WRITE = "session:write"
     AUDIT_READ = "audit:read"
     AUDIT_WRITE = "audit:write"
+    STATUS_READ = "status:read"
 
 
 class Role(StrEnum):
@@ -76,6 +77,7 @@ MEANING: Mapping[Permission, str] = MappingProxyType(
         Permission.SESSION_WRITE: "End the sessions of other users",
         Permission.AUDIT_READ: "See and export the audit log and its checkpoints",
         Permission.AUDIT_WRITE: "Make checkpoints of the audit log",
+        Permission.STATUS_READ: "See how the server is: database, connections, schedule, audit log",
     }
 )
 
@@ -134,6 +136,7 @@ _OPERATOR = _APPROVER | {
     Permission.ESSENTIAL_WRITE,
     Permission.ENROLLMENT_READ,
     Permission.ENROLLMENT_WRITE,
+    Permission.STATUS_READ,
 }
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
@@ -151,6 +154,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             Permission.SESSION_READ,
             Permission.AUDIT_READ,
             Permission.AUDIT_WRITE,
+            Permission.STATUS_READ,
         },
     }
 )

@@ -14,6 +14,8 @@ from santaserver.limits import Limits
 from santaserver.refusals import Refusals
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from santaserver.cache import CacheMemory
     from santaserver.clock import Clock
     from santaserver.db import Database
@@ -74,6 +76,7 @@ class AppState:
     progress: FleetProgress
     overview: SharedOverview
     figures: Figures
+    started_at: datetime
     memory: CacheMemory
     news: EventNews
     provider: Provider | None = None

@@ -27,6 +27,7 @@ PAGES = [
     ("/programs", "Programs"),
     ("/essentials", "Essentials"),
     ("/settings", "Settings"),
+    ("/status", "Status"),
 ]
 FIRST_VISIT = 80 * 1024
 """What a first visit may transfer, in bytes."""

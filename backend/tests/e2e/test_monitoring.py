@@ -15,6 +15,8 @@ from tests.support.scrape import series_in, types_in
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 BUCKET = "santa_proxy_request_duration_seconds_bucket"
+LAST_FIGURE = "santa_backend_audit_checkpoint_timestamp_seconds"
+"""The one that is missing until the first checkpoint is made, soon after the start."""
 FIGURES = 60.0
 """Seconds that they may take."""
 ADDED = {"address", "le"}
@@ -28,7 +30,7 @@ def scraped(deployment: Deployment, accept: str = "text/plain") -> str:
         response = httpx.get(f"{deployment.admin_listener}/metrics", headers={"Accept": accept})
         assert response.status_code == httpx.codes.OK
         assert response.headers["content-type"].startswith(accept)
-        if "\nsanta_backend_macs{" in response.text:
+        if f"\n{LAST_FIGURE}{{" in response.text:
             return response.text
         assert time.monotonic() < until, "the figures of the fleet are missing"
         time.sleep(0.05)

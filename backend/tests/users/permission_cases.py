@@ -113,6 +113,7 @@ SCOPED = [
 ]
 WHOLE = [
     whole("GET", "/overview", LOOK),
+    whole("GET", "/status", RUN_OR_AUDIT),
     whole("GET", "/programs", ALL),
     whole("GET", "/programs/{program}", ALL),
     whole("GET", "/settings", LOOK),

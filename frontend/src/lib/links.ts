@@ -45,6 +45,8 @@ export const groupsLink = () => resolve('/(console)/people/groups');
 export const rolesLink = () => resolve('/(console)/people/roles');
 export const accountLink = () => resolve('/(console)/account');
 export const auditLink = () => resolve('/(console)/audit');
+
+export const statusLink = () => resolve('/(console)/status');
 export const agentAuditsLink = () => resolve('/(console)/events/agents');
 export const programsLink = (filters: ProgramFilters = {}) =>
   resolve(`/(console)/programs${query(filters)}`);

@@ -1824,6 +1824,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Status
+         * @description Show database, connections, schedule, audit log and kept data, as this worker sees them.
+         */
+        get: operations["get_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tags": {
         parameters: {
             query?: never;
@@ -2344,6 +2364,31 @@ export interface components {
             seq: number;
         };
         /**
+         * AuditStatus
+         * @description The audit log.
+         */
+        AuditStatus: {
+            /** Checkpoint At */
+            checkpoint_at: string | null;
+            /**
+             * Checkpoint Size
+             * @description Entries that the last checkpoint covers
+             */
+            checkpoint_size: number;
+            /** Entries */
+            entries: number;
+            /**
+             * Sent
+             * @description Whether checkpoints are sent out of the database's reach
+             */
+            sent: boolean;
+            /**
+             * Signed
+             * @description Whether checkpoints are signed (AUDIT_KEY_FILE)
+             */
+            signed: boolean;
+        };
+        /**
          * BlockedProgram
          * @description The blocked program, and the kind of rule that blocked it.
          */
@@ -2663,6 +2708,38 @@ export interface components {
             before: {
                 [key: string]: unknown;
             } | null;
+        };
+        /**
+         * DatabaseStatus
+         * @description What PostgreSQL says about itself.
+         */
+        DatabaseStatus: {
+            /**
+             * Connections
+             * @description Of all clients of the PostgreSQL server
+             */
+            connections: number;
+            /**
+             * Expected Schema Version
+             * @description What this program works with
+             */
+            expected_schema_version: number;
+            /** Max Connections */
+            max_connections: number;
+            /**
+             * Oldest Transaction
+             * @description Seconds that the longest transaction of the server's role has been open; 0 without one
+             */
+            oldest_transaction: number;
+            /** Schema Version */
+            schema_version: number;
+            /**
+             * Size
+             * @description Bytes
+             */
+            size: number;
+            /** Version */
+            version: string;
         };
         /**
          * EffectiveRule
@@ -3735,6 +3812,27 @@ export interface components {
             warnings: string[];
         };
         /**
+         * KeptData
+         * @description One kind of data that is deleted when it is old.
+         */
+        KeptData: {
+            /**
+             * Days
+             * @description For how long it is kept
+             */
+            days: number;
+            /**
+             * Kind
+             * @description `events`, `file_accesses`, `agent_audits` or `event_counts`
+             */
+            kind: string;
+            /**
+             * Oldest At
+             * @description Of what is kept; null when there is nothing
+             */
+            oldest_at: string | null;
+        };
+        /**
          * Lagged
          * @description What open pages show may be out of date: messages were lost, or too much changed at once.
          */
@@ -4797,7 +4895,7 @@ export interface components {
          * @description The right to do one kind of thing.
          * @enum {string}
          */
-        Permission: "overview:read" | "live:read" | "machine:read" | "machine:write" | "rule:read" | "rule:write" | "rule:import" | "rule:export" | "tag:read" | "tag:write" | "tag:assign" | "settings:read" | "settings:write" | "essential:read" | "essential:write" | "event:read" | "program:read" | "enrollment:read" | "enrollment:write" | "user:read" | "user:write" | "session:read" | "session:write" | "audit:read" | "audit:write";
+        Permission: "overview:read" | "live:read" | "machine:read" | "machine:write" | "rule:read" | "rule:write" | "rule:import" | "rule:export" | "tag:read" | "tag:write" | "tag:assign" | "settings:read" | "settings:write" | "essential:read" | "essential:write" | "event:read" | "program:read" | "enrollment:read" | "enrollment:write" | "user:read" | "user:write" | "session:read" | "session:write" | "audit:read" | "audit:write" | "status:read";
         /**
          * PermissionExplanation
          * @description What a user may do and why, as of now.
@@ -4869,6 +4967,30 @@ export interface components {
              * @enum {string}
              */
             rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
+        };
+        /**
+         * PoolStatus
+         * @description A pool of connections of the worker that responds.
+         */
+        PoolStatus: {
+            /** Idle */
+            idle: number;
+            /** Name */
+            name: string;
+            /**
+             * Refused
+             * @description Requests that got none in time, since the worker started
+             */
+            refused: number;
+            /** Size */
+            size: number;
+            /** Used */
+            used: number;
+            /**
+             * Waiting
+             * @description Requests that wait for a connection
+             */
+            waiting: number;
         };
         /**
          * PredicateResult
@@ -5159,6 +5281,21 @@ export interface components {
              * @description Width and height of the view box
              */
             size: number;
+        };
+        /**
+         * QueueStatus
+         * @description A limit of the worker that responds.
+         */
+        QueueStatus: {
+            /** Name */
+            name: string;
+            /**
+             * Refused
+             * @description Requests that were turned away, since the worker started
+             */
+            refused: number;
+            /** Waiting */
+            waiting: number;
         };
         /**
          * Reason
@@ -5952,6 +6089,24 @@ export interface components {
             valid_until: string;
         };
         /**
+         * ScheduleStatus
+         * @description The policy's number, and what happens by itself.
+         */
+        ScheduleStatus: {
+            /**
+             * Next Change At
+             * @description When the next rule comes into force or expires; a past time is one that is late
+             */
+            next_change_at: string | null;
+            /** Policy Number */
+            policy_number: number;
+            /**
+             * Uncounted Events
+             * @description Rows that wait to be added to the counts of events
+             */
+            uncounted_events: number;
+        };
+        /**
          * ScimState
          * @description What the directory has provisioned.
          */
@@ -6169,6 +6324,25 @@ export interface components {
              * @description In upper case, sorted; null: any; empty: none
              */
             serials: string[] | null;
+        };
+        /**
+         * ServerStatus
+         * @description The state of the server.
+         */
+        ServerStatus: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            audit: components["schemas"]["AuditStatus"];
+            database: components["schemas"]["DatabaseStatus"];
+            /** Kept */
+            kept: components["schemas"]["KeptData"][];
+            schedule: components["schemas"]["ScheduleStatus"];
+            /** Version */
+            version: string;
+            worker: components["schemas"]["WorkerStatus"];
         };
         /**
          * Session
@@ -7417,6 +7591,51 @@ export interface components {
              * @constant
              */
             type: "watch";
+        };
+        /**
+         * WorkerStatus
+         * @description The worker that responds; the others are like it, with numbers of their own.
+         */
+        WorkerStatus: {
+            /**
+             * Cache Limit
+             * @description Bytes
+             */
+            cache_limit: number;
+            /**
+             * Cache Used
+             * @description Bytes, estimated
+             */
+            cache_used: number;
+            /**
+             * Live Connections
+             * @description Open pages of the console
+             */
+            live_connections: number;
+            /** Pools */
+            pools: components["schemas"]["PoolStatus"][];
+            /** Queues */
+            queues: components["schemas"]["QueueStatus"][];
+            /**
+             * Started At
+             * Format: date-time
+             */
+            started_at: string;
+            /**
+             * Temporary Free
+             * @description Free bytes where temporary files are
+             */
+            temporary_free: number;
+            /**
+             * Temporary Size
+             * @description Bytes
+             */
+            temporary_size: number;
+            /**
+             * Workers
+             * @description Workers of this container
+             */
+            workers: number;
         };
     };
     responses: never;
@@ -14688,6 +14907,44 @@ export interface operations {
             };
             /** @description The caller sent too many requests. */
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_status: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServerStatus"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -47,6 +47,7 @@ export type BlockedProgram = Schemas['BlockedProgram'];
 /** The contact for questions about a blocked program. */
 export type Contact = Schemas['Contact'];
 export type Overview = Schemas['Overview'];
+export type ServerStatus = Schemas['ServerStatus'];
 export type HourBucket = Schemas['Hour'];
 export type Machine = Schemas['Machine'];
 /** One machine as its own page has it. */

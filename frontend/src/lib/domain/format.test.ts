@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  bytes,
   count,
   exactTime,
   percent,
@@ -46,6 +47,18 @@ describe('numbers', () => {
   it('is 0 or 100 percent only when nothing or all is meant', () => {
     expect([percent(1, 1000), percent(999, 1000), percent(3, 3), percent(0, 0)]).toEqual([
       1, 99, 100, 0,
+    ]);
+  });
+
+  it('names bytes by the unit that keeps them short', () => {
+    expect([0, 950, 1024, 1400, 64e6, 999_600, 5e15].map(bytes)).toEqual([
+      '0 B',
+      '950 B',
+      '1 kB',
+      '1.4 kB',
+      '64 MB',
+      '1 MB',
+      '5000 TB',
     ]);
   });
 

@@ -65,6 +65,16 @@ export function seconds(value: number): string {
   return `${value} s`;
 }
 
+const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'] as const;
+
+/** Bytes as "950 B", "1.4 kB", "64 MB": decimal units, one decimal below ten of them. */
+export function bytes(value: number): string {
+  let [scaled, unit] = [value, 0];
+  while (scaled >= 999.5 && unit < UNITS.length - 1) [scaled, unit] = [scaled / 1000, unit + 1];
+  const digits = scaled < 9.95 && unit > 0 ? 1 : 0;
+  return `${Number(scaled.toFixed(digits))} ${UNITS[unit]}`;
+}
+
 /** The first and last characters of a hash, short enough for a table; other identifiers stay whole. */
 export function shortIdentifier(identifier: string): string {
   if (!/^[0-9a-f]{40,}$/i.test(identifier)) return identifier;

@@ -23,6 +23,7 @@ export const ROUTES = [
   '/(console)/rules/files',
   '/(console)/rules/removed',
   '/(console)/settings',
+  '/(console)/status',
   '/(console)/tags',
   '/(console)/tags/[id]',
   '/login',

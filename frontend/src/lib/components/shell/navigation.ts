@@ -10,6 +10,7 @@ import {
   programsLink,
   rulesLink,
   settingsLink,
+  statusLink,
   tagsLink,
 } from '../../links.ts';
 import type { Permission, User } from '../../api/types.ts';
@@ -35,6 +36,7 @@ export const NAVIGATION: readonly NavigationEntry[] = [
   { label: 'Essentials', href: essentialsLink(), icon: 'lock', needs: 'essential:read' },
   { label: 'People', href: peopleLink(), icon: 'people', needs: 'user:read' },
   { label: 'Audit log', href: auditLink(), icon: 'log', needs: 'audit:read' },
+  { label: 'Status', href: statusLink(), icon: 'system', needs: 'status:read' },
   { label: 'Settings', href: settingsLink(), icon: 'settings', needs: 'settings:read' },
 ];
 
