@@ -1,12 +1,25 @@
 """Reads zip archives in memory, within limits: Terraform's files together, or the one file in there."""
 
 import io
+import struct
 import zipfile
 import zlib
 
 from santaserver.importers.model import MAX_BYTES, Unreadable
 
 MAX_FILES = 1_000
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    EOFError,
+    OSError,
+    OverflowError,
+)
+"""What the library raises for archives that are none."""
 SHEET = "xl/workbook.xml"
 TERRAFORM = ".tf"
 IGNORED = (".zsh", ".sh", ".md", ".txt", ".DS_Store", ".tfvars", ".lock.hcl")
@@ -17,7 +30,7 @@ def files_of(data: bytes) -> list[tuple[str, bytes]]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _files(archive)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
+    except DAMAGED as error:
         message = "The archive is damaged, encrypted, or packed in an unusual way"
         raise Unreadable("syntax", message) from error
 

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from santaserver.importers.model import Place, Report, Unreadable
@@ -46,8 +47,8 @@ class CsvFile:
 
     def records(self, report: Report) -> Iterator[Record]:
         """Yield the rows that hold anything, by the names of their columns in lower case."""
-        repeated = {name for name in self.names if name and self.names.count(name) > 1}
-        for name in sorted(repeated):
+        counts = Counter(name for name in self.names if name)
+        for name in sorted(name for name, count in counts.items() if count > 1):
             report.mistake("bad_value", f"The column {name} is there twice", self.header, None, name)
         reader = csv.reader(self._lines(), delimiter=self.separator, strict=True)
         entry, before = 0, self.header_line - 1

@@ -24,6 +24,8 @@ TEXTS = ("custom_msg", "custom_url", "comment", "cel_expr")
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 SHOWN = 100
 """Characters of a wrong value that a message repeats."""
+MAX_FIELDS = 100
+"""Of an entry: places of fields are looked for one by one."""
 ENABLED = "_enabled"
 TERRAFORM_ADVICE = "Only Terraform can compute this; import the output of `terraform show -json` instead"
 
@@ -38,6 +40,11 @@ class _Written:
 
 def read_entry(record: Record, dialect: Dialect, report: Report) -> ImportedRule | None:
     """Return the rule, in the global layer; None for an entry that is skipped or wrong."""
+    report.turn()
+    if len(record.fields) > MAX_FIELDS:
+        message = f"This has {len(record.fields)} fields; a rule has fewer"
+        report.mistake("bad_value", message, record.place, record.entry)
+        return None
     return _Entry(record, dialect, report).rule()
 
 

@@ -1,6 +1,6 @@
 """What reading a file gives: rules, and everything to say about the file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 MAX_BYTES = 12 * 1024 * 1024
@@ -9,6 +9,8 @@ MAX_ROWS = 100_000
 MAX_DEPTH = 64
 """Levels of nesting; real files have up to a dozen."""
 MAX_MISTAKES = 5_000
+TURN = 20
+"""Entries between two pauses: about a millisecond."""
 KEPT = 500
 """Findings of one kind that are kept; all are counted."""
 GLOBAL = "global"
@@ -163,6 +165,15 @@ class Report:
     candidates: list[Candidate] = field(default_factory=list)
     choices: tuple[str, ...] = ()
     """Names of `Options` that mean something for this file."""
+    pause: Callable[[], None] | None = None
+    """Called now and then while entries are read, so that other work can go first."""
+    _entries: int = 0
+
+    def turn(self) -> None:
+        """Count an entry."""
+        self._entries += 1
+        if self.pause and self._entries % TURN == 0:
+            self.pause()
 
     @property
     def outcome(self) -> str:

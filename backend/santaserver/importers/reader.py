@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from collections.abc import Callable
 from itertools import islice
 
 from santaserver.importers import (
@@ -46,9 +47,9 @@ KNOWN = ", ".join(TITLES[name] for name in TITLES if name != "unknown")
 NOT_RECOGNIZED = f"This is no file of rules that is known here: {KNOWN}, or an export of this server"
 
 
-def read(data: bytes, options: Options | None = None) -> Report:
+def read(data: bytes, options: Options | None = None, pause: Callable[[], None] | None = None) -> Report:
     """Read a file. Every error is in the report; nothing is raised for any input."""
-    report = Report()
+    report = Report(pause=pause)
     try:
         if len(data) > MAX_BYTES:
             size = MAX_BYTES // 1024 // 1024

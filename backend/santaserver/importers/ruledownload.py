@@ -16,6 +16,8 @@ def read(file: JsonFile, options: Options, report: Report) -> None:
     rules = file.fields.get("rules")
     if isinstance(rules, Elements):
         read_list(entries(rules, report), DIALECT, options, report)
+    elif rules is not None:
+        report.mistake("bad_value", "`rules` is not a list", file.place("rules"), None, "rules")
     if file.fields.get("cursor"):
         message = "A cursor means that more pages follow; record all of them and import their rules together"
         report.mistake("incomplete_page", message, file.place("cursor"), None, "cursor")

@@ -8,6 +8,8 @@ from santaserver.importers.model import GLOBAL, REMOVE, ImportedRule, Place, Rep
 MASK = "NONE"
 SERIAL = "serial:"
 """The layer of a Mac whose machine id has to be looked up."""
+LISTED = 20
+"""Layers that a message names."""
 RANKS = ("tag:", "user:", SERIAL)
 
 
@@ -40,17 +42,20 @@ def spread(rule: ImportedRule, scope: Scope, layer: str, report: Report) -> Iter
 
 def _check_order(rule: ImportedRule, named: list[str], scope: Scope, report: Report) -> None:
     """Warn where a mask has to rank above the rule, or never can."""
+    by_rank: dict[int, list[str]] = {}
+    for name in named:
+        by_rank.setdefault(_rank(name), []).append(name)
     for name in dict.fromkeys(scope.excluded):
         level = _rank(name)
-        same = [one for one in named if _rank(one) == level == 1]
-        higher = [one for one in named if _rank(one) > level]
+        same = by_rank.get(1, []) if level == 1 else []
+        higher = [one for rank in range(level + 1, len(RANKS) + 1) for one in by_rank.get(rank, [])[:LISTED]]
         if same:
             message = f"tag {_plain(name)} has to rank above {_listed(same)}, or it masks nothing"
             report.warn("mask_order", message, scope.place, rule.entry, scope.key)
         if higher:
             message = (
                 f"{name} cannot mask the rule for {_listed(higher)}: users and Macs rank above tags, "
-                "and those of Macs above users"
+                "and Macs above users"
             )
             report.warn("mask_order", message, scope.place, rule.entry, scope.key)
 
@@ -66,5 +71,7 @@ def _plain(layer: str) -> str:
 
 
 def _listed(layers: list[str]) -> str:
-    names = [_plain(layer) or layer for layer in layers]
+    names = [_plain(layer) or layer for layer in layers[:LISTED]]
+    if len(layers) > LISTED:
+        return f"{', '.join(names)} and others"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,6 +1,7 @@
 """Terraform files: rules of Workshop's provider and of Zentral's, in one file or in several of an archive."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from santaserver.importers import workshop, zentral_terraform
 from santaserver.importers.collect import Collector
@@ -82,16 +83,21 @@ def read_state(file: JsonFile, options: Options, report: Report) -> None:
 def _of_module(module: object) -> list[Resource]:
     """List the resources of a module and of those in it."""
     found: list[Resource] = []
-    waiting = [module]
+    waiting = deque([module])
     while waiting:
-        one = waiting.pop(0)
+        one = waiting.popleft()
         if not isinstance(one, dict):
             continue
-        for resource in one.get("resources") or ():
+        for resource in _list(one, "resources"):
             if isinstance(resource, dict) and resource.get("mode") == "managed":
                 values = resource.get("values")
                 known = values if isinstance(values, dict) else {}
                 kept = {name: value for name, value in known.items() if value is not None}
                 found.append(Resource(str(resource.get("type")), str(resource.get("name")), Place(), kept))
-        waiting += one.get("child_modules") or ()
+        waiting.extend(_list(one, "child_modules"))
     return found
+
+
+def _list(values: Mapping[str, object], name: str) -> Sequence[object]:
+    found = values.get(name)
+    return found if isinstance(found, list) else ()

@@ -14,9 +14,11 @@ from santaserver.errors import wrong_field
 from santaserver.importers.model import Finding, Findings, ImportedRule, Options, Place, Report
 from santaserver.importers.scopes import MASK, SERIAL
 from santaserver.importers.titles import TITLES
+from santaserver.pace import Pace
 from santaserver.rules.transfer_format import FileRow, wrong_fields
 from santaserver.rules.transfer_schemas import (
     COLUMNS,
+    FIRST_REMOVAL,
     SHOWN,
     SHOWN_NOTES,
     FileCandidate,
@@ -95,6 +97,12 @@ class Rows:
     items: list[FileRow | FileMistake]
     removals: list[FileRow]
 
+    @property
+    def places(self) -> dict[int, FileRow]:
+        """Return the rows by the numbers that they are staged with."""
+        rules = (item for item in self.items if isinstance(item, FileRow))
+        return dict(enumerate(rules, 1)) | dict(enumerate(self.removals, FIRST_REMOVAL))
+
 
 def rows_of(report: Report, machines: Mapping[str, str]) -> Rows:
     """Translate what was read; `machines` has the machine id of each serial number that is known."""
@@ -161,7 +169,7 @@ def _read(data: bytes, wanted: RuleImport) -> Report:
         message_to_comment=wanted.message_to_comment,
         tag_names=wanted.tag_names,
     )
-    return read(data, options)
+    return read(data, options, Pace())
 
 
 def _decoded(text: str) -> bytes:

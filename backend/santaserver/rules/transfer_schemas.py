@@ -21,6 +21,8 @@ VERSION = 1
 MAX_FILE = 16 * 1024 * 1024
 """Characters; as JSON text it has to fit into the largest body of an import."""
 MAX_ROWS = 100_000
+FIRST_REMOVAL = MAX_ROWS + 1
+"""The number of a file's first order to remove a rule; the rules come before."""
 SHOWN = 500
 """Changes and errors that a plan lists; all of them are counted."""
 SHOWN_NOTES = 100

@@ -66,6 +66,13 @@ class StagedFile:
     """Its format."""
     overridden: bool = False
     """Whether it has rules that the lock-out check would have refused."""
+    places: dict[int, FileRow] = field(default_factory=dict)
+    """The rules of another tool's file by their numbers: several may be on one line."""
+
+    def placed(self, number: int, mistake: FileMistake) -> FileMistake:
+        """Say where in the file a mistake is."""
+        row = self.places.get(number)
+        return row.mistake(mistake.field, mistake.message, mistake.code) if row else mistake
 
 
 async def import_rules(
@@ -107,7 +114,8 @@ async def _plan(work: UnitOfWork, file: StagedFile, seq: int, now: datetime) -> 
     counts = await staging.compare(connection, remove_missing=wanted.remove_missing)
     unknown = await staging.unknown_layers(connection)
     mistakes.add([mistake for one in file.failed for mistake in one.told(unknown)])
-    mistakes.add(*await staging.mistakes(connection))
+    compared, total = await staging.mistakes(connection)
+    mistakes.add([file.placed(number, mistake) for number, mistake in compared], total)
     endangering = await judge(work, now)
     file.overridden = bool(endangering) and wanted.override_guard
     if not wanted.override_guard:
@@ -150,6 +158,7 @@ async def _stage(
         machines = await staging.machines_by_serial(connection, serials_of(opened))
         rows = await worker.run(lambda: rows_of(opened, machines))
         items = iter(rows.items)
+        file.places = rows.places
         await staging.add_removals(connection, rows.removals)
     reader = FileReader(items, now)
     while not reader.done:

@@ -14,7 +14,7 @@ from santaserver.policy.cel_outcome import ALLOWING
 from santaserver.policy.rule_text import Key
 from santaserver.rules.transfer_format import FileRow
 from santaserver.rules.transfer_plan import NO_LAYER, STAGED_COLUMNS, Portion
-from santaserver.rules.transfer_schemas import MAX_ROWS, SHOWN, FileMistake
+from santaserver.rules.transfer_schemas import FIRST_REMOVAL, SHOWN, FileMistake
 
 STATEMENT_TIMEOUT = 50.0
 """Seconds for one statement about all rules of a file."""
@@ -93,7 +93,7 @@ REMOVALS = f"""insert into import_step (layer, layer_id, rule_type, identifier, 
 CHANGES = """select action, line, layer, rule_type, identifier, before, policy as after from import_step
   where action in ('add', 'change', 'remove') order by n nulls last, layer, rule_type, identifier limit $1"""
 
-MISTAKES = """select line, field, message, count(*) over () as total from (
+MISTAKES = """select n, line, field, message, count(*) over () as total from (
     select n, f.line, 'layer' as field, $2::text as message
     from (select n, line, asked from import_rule union all select n, line, asked from import_removal) f
     join import_layer l using (asked) where l.name is null
@@ -104,6 +104,9 @@ MISTAKES = """select line, field, message, count(*) over () as total from (
     select n, line, 'starts_at', 'The rule is in force already, so it cannot start later'
     from import_step where action = 'late') m
   order by line, n limit $1"""
+
+CODES = {"layer": "unknown_layer", "identifier": "conflict", "starts_at": "bad_value"}
+"""What kinds of mistakes a comparison shows, by their fields."""
 
 HASHES = """select n, identifier from import_step
   where action in ('add', 'change') and noticed and rule_type = $1 and policy <> all($2) and n > $3
@@ -176,7 +179,7 @@ async def add_removals(connection: Connection, rows: Sequence[FileRow]) -> None:
     """Store what the file orders to remove."""
     records = [
         (number, row.line, row.rule.layer, row.rule.rule_type, row.rule.identifier)
-        for number, row in enumerate(rows, MAX_ROWS + 1)
+        for number, row in enumerate(rows, FIRST_REMOVAL)
     ]
     await connection.copy_records_to_table("import_removal", records=records, columns=REMOVAL_COLUMNS)
 
@@ -202,10 +205,18 @@ async def changes(connection: Connection) -> Sequence[Any]:
     return await connection.fetch(CHANGES, SHOWN)
 
 
-async def mistakes(connection: Connection) -> tuple[list[FileMistake], int]:
-    """Return the first mistakes that only a comparison shows, and how many there are."""
+async def mistakes(connection: Connection) -> tuple[list[tuple[int, FileMistake]], int]:
+    """Return the first mistakes that only a comparison shows, by rule numbers, and how many there are."""
     rows = await connection.fetch(MISTAKES, SHOWN, NO_LAYER)
-    found = [FileMistake(line=row["line"], field=row["field"], message=row["message"]) for row in rows]
+    found = [
+        (
+            row["n"],
+            FileMistake(
+                line=row["line"], field=row["field"], message=row["message"], code=CODES[row["field"]]
+            ),
+        )
+        for row in rows
+    ]
     return found, rows[0]["total"] if rows else 0
 
 

@@ -121,6 +121,8 @@ def test_serial_numbers_are_looked_up_and_missing_tags_are_named(
     assert [one["code"] for one in unknown["mistakes"]] == ["scope_unresolved"]
     missing = plan(admin, json.dumps(body | {"rules": [rule | {"tags": ["Nowhere"]}]}))
     assert (missing["missing_layers"], missing["mistakes_total"]) == (["tag:Nowhere"], 1)
+    (wrong,) = missing["mistakes"]
+    assert (wrong["code"], wrong["line"], wrong["column"], wrong["entry"]) == ("unknown_layer", 1, 50, 1)
     admin.post("/api/v1/tags", json={"name": "Nowhere"})
     assert plan(admin, json.dumps(body | {"rules": [rule | {"tags": ["Nowhere"]}]}))["added"] == 1
 

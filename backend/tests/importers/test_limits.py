@@ -1,9 +1,11 @@
 """No input raises or takes long: bombs, deep nesting, unclosed texts, random and damaged files."""
 
+import io
 import json
 import plistlib
 import random
 import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -151,6 +153,51 @@ def test_damaged_files_are_reported(path: Path) -> None:
             if not changed:
                 break
         assert read(bytes(changed)).format
+
+
+def test_damaged_archives_are_reported() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr(
+            "a.toml", f'[[rules]]\nrule_type = "TEAMID"\npolicy = "ALLOWLIST"\nidentifier = "{TEAM}"\n'
+        )
+    data, chance = out.getvalue(), random.Random(1)
+    for _ in range(400):
+        changed = bytearray(data)
+        for _ in range(chance.randint(1, 4)):
+            changed[chance.randrange(4, len(changed))] = chance.randrange(256)
+        assert read(bytes(changed)).format
+
+
+def ruleset(number: int) -> str:
+    scope = {
+        "tags": [f"a{one}" for one in range(number)],
+        "excluded_tags": [f"b{one}" for one in range(number)],
+    }
+    rule = {"rule_type": "TEAMID", "policy": "ALLOWLIST", "identifier": TEAM}
+    return json.dumps({"name": "a", "configurations": [], "rules": [rule | scope]})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"rules": [{' + ",".join(f'"k{one}": 1' for one in range(30_000)) + "}]}",
+        ",".join(["identifier", "policy", *(f"c{one % 900}" for one in range(9_000))]) + "\na,b\n",
+        ruleset(20_000),
+        '{"values": {"root_module": {"resources": true, "child_modules": true}}}',
+        '{"values": {"root_module": {"child_modules": [' + ",".join(["{}"] * 50_000) + "]}}}",
+        '{"cursor": "", "rules": {}}',
+    ],
+    ids=["fields", "columns", "scopes", "no modules", "modules", "no list"],
+)
+def test_work_grows_with_the_size_alone(text: str) -> None:
+    assert report(text).format
+
+
+def test_reading_pauses_now_and_then() -> None:
+    pauses: list[int] = []
+    read(big_csv(100).encode(), pause=lambda: pauses.append(1))
+    assert len(pauses) == 5
 
 
 def test_every_finding_of_a_line_has_a_line_of_the_file() -> None:
