@@ -1,17 +1,20 @@
 """Log lines: one JSON object each on standard output. The supervisor adds the service's name.
 
 error: an operator should act; warning: an operator should know; info: milestones. Never secrets or bodies:
-messages and tracebacks are redacted, uncaught ones as well.
+messages and tracebacks are redacted, uncaught ones as well. What is logged while a request is handled has its
+`request_id`, as santa-proxy's line about it, and the `trace_id` if it belongs to a trace.
 """
 
 import json
 import logging
+import re
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
 from santaserver.redaction import Redactor
 
@@ -19,6 +22,11 @@ log = logging.getLogger(__name__)
 
 QUIET = ("uvicorn.error", "websockets", "asyncio")
 """Libraries whose info lines say nothing an operator needs."""
+MAX_REQUEST_ID = 128
+TRACE_PARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?", re.ASCII)
+
+current_request: ContextVar[Mapping[str, Any] | None] = ContextVar("current_request", default=None)
+"""The ASGI scope of the request under way, whose fields are looked at only when something is logged."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -42,6 +50,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": self._redact(record.getMessage()),
         }
+        line.update((name, self._redact(value)) for name, value in _of_request(current_request.get()))
         if record.exc_info:
             line["exception"] = self._redact(self.formatException(record.exc_info))
         text = json.dumps(line, ensure_ascii=False, default=str)
@@ -59,6 +68,17 @@ def configure(level: str, secrets: Iterable[str] = (), stream: TextIO | None = N
         logging.getLogger(name).setLevel(logging.WARNING)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_in_thread
+
+
+def _of_request(scope: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    """Return what identifies a request."""
+    if scope is None:
+        return
+    fields = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
+    if request_id := fields.get(b"x-request-id"):
+        yield "request_id", request_id[:MAX_REQUEST_ID]
+    if trace := TRACE_PARENT.fullmatch(fields.get(b"traceparent", "")):
+        yield "trace_id", trace[1]
 
 
 def hide(secrets: Iterable[str]) -> None:

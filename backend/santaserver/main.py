@@ -83,6 +83,8 @@ class Application(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
+        if scope["type"] != "lifespan":
+            logs.current_request.set(scope)
         if is_stage(scope):
             scope["app"] = self
             await serve_stage(scope, receive, send)
