@@ -120,8 +120,8 @@ def test_what_someone_else_saved_is_shown_beside_ones_own_changes(
     dialog = form_dialog(page)
     address = f"/api/v1/{kind}/{stored['id']}"
     with deployment.api() as api:
-        theirs = {"json": {"description": "theirs"}, "headers": {"If-Match": stored["etag"]}}
-        api.patch(address, **theirs).raise_for_status()
+        version = {"If-Match": stored["etag"]}
+        api.patch(address, json={"description": "theirs"}, headers=version).raise_for_status()
     dialog.get_by_label("Description").fill("mine")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog.get_by_role("alert")).to_contain_text("Nothing you entered is lost")
