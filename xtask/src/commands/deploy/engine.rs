@@ -154,6 +154,20 @@ impl Engine {
             .is_ok())
     }
 
+    /// Whether the container ended instead of becoming ready, even if the engine has started
+    /// it again since. Of Compose and of units only they know.
+    pub(crate) fn has_ended(&self, state: &State) -> Result<bool> {
+        if state.compose.is_some() {
+            return Ok(false);
+        }
+        let words = strings(["container", "inspect", &state.name]);
+        let Ok(text) = self.run("look at the new container", &words) else {
+            run::check()?;
+            return Ok(false);
+        };
+        way::has_ended(&text)
+    }
+
     /// The end of the container's log, for the error message.
     pub(crate) fn last_words(&self, state: &State) -> String {
         let Ok(shell) = run::shell() else { return String::new() };

@@ -222,7 +222,17 @@ fn go_back(
 
 fn until_ready(engine: &Engine, state: &State, timeout: Duration) -> Result<()> {
     let tick = Duration::from_millis(200);
-    if !wait::until(timeout, tick, || engine.ready(state))? {
+    let look = || {
+        if engine.ready(state)? {
+            return Ok(true);
+        }
+        // Nothing is gained by waiting for it.
+        if engine.has_ended(state)? {
+            bail!("{} ended instead of becoming ready", state.image);
+        }
+        Ok(false)
+    };
+    if !wait::until(timeout, tick, look)? {
         bail!("{} did not become ready in {}", state.image, progress::time(timeout));
     }
     Ok(())

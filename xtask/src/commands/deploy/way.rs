@@ -59,6 +59,14 @@ impl Running {
     }
 }
 
+/// Whether a container has ended at least once, by what `container inspect` prints.
+pub(super) fn has_ended(text: &str) -> Result<bool> {
+    let value: Value = serde_json::from_str(text)
+        .context("the engine describes a container in an unknown form")?;
+    let restarts = value[0]["RestartCount"].as_u64().unwrap_or(0);
+    Ok(restarts > 0 || matches!(value[0]["State"]["Status"].as_str(), Some("exited" | "dead")))
+}
+
 /// How `next` can take the place of what runs.
 pub(super) fn decide(running: Option<&Running>, next: &State) -> Way {
     match running {
@@ -124,6 +132,16 @@ mod tests {
         {
             assert_eq!(decide(Some(&shared), &next(options)), Way::InTurn, "{options:?}");
         }
+    }
+
+    #[test]
+    fn a_container_that_is_started_again_has_ended() {
+        let ended = |status: &str, restarts: u64| {
+            let text = json!([{ "RestartCount": restarts, "State": { "Status": status } }]);
+            has_ended(&text.to_string()).expect("read")
+        };
+        assert!(ended("exited", 0) && ended("running", 1) && ended("dead", 0));
+        assert!(!ended("running", 0) && !ended("created", 0));
     }
 
     #[test]
