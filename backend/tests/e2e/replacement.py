@@ -24,8 +24,11 @@ def replace(way: str, folder: Path, requests: int, kept: bool) -> tuple[Tally, f
         if way != "socket":
             held.close()
         inherited = held if way == "socket" else None
-        shared = {"SANTA__SOCKET__HTTP__REUSEPORT": "true"} if way == "reuseport" else {}
-        old = Chain(folder / "old", public, inherited, **shared)
+        # That of the development loop is shorter than the image's.
+        settings = {"SANTA__PROXY__TIMEOUTS__DRAIN": "5s"}
+        if way == "reuseport":
+            settings["SANTA__SOCKET__HTTP__REUSEPORT"] = "true"
+        old = Chain(folder / "old", public, inherited, **settings)
         old.until("ready")
         running = [old]
         try:
@@ -34,7 +37,7 @@ def replace(way: str, folder: Path, requests: int, kept: bool) -> tuple[Tally, f
                 begun = time.monotonic()
                 if way != "reuseport":
                     assert running.pop().stop() == 0
-                new = Chain(folder / "new", public, inherited, **shared)
+                new = Chain(folder / "new", public, inherited, **settings)
                 running.append(new)
                 new.until("ready")
                 if way == "reuseport":
