@@ -20,8 +20,10 @@ const announcerStyles = styleAttributeHashes(
 
 /** The sources of the build. */
 const SOURCES = [
+  '../docs/alerts.md',
   '../docs/configuration.md',
   '../docs/guide',
+  '../docs/metrics.md',
   '../docs/operations.md',
   '../docs/permissions.md',
   'bundle',

@@ -46,6 +46,8 @@ export const SECTIONS: readonly DocSection[] = [
       reference('operations', 'Operations'),
       reference('configuration', 'Configuration reference'),
       reference('permissions', 'Permissions'),
+      reference('alerts', 'Alerts'),
+      reference('metrics', 'Metrics'),
     ],
   },
 ];

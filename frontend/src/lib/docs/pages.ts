@@ -9,6 +9,8 @@ const MADE = import.meta.glob<DocPage>(
     '../../../../docs/operations.md',
     '../../../../docs/configuration.md',
     '../../../../docs/permissions.md',
+    '../../../../docs/alerts.md',
+    '../../../../docs/metrics.md',
   ],
   { import: 'default' },
 );

@@ -10,6 +10,8 @@ const MADE = import.meta.glob<DocSearchSection[]>(
     '../../../../../docs/operations.md',
     '../../../../../docs/configuration.md',
     '../../../../../docs/permissions.md',
+    '../../../../../docs/alerts.md',
+    '../../../../../docs/metrics.md',
   ],
   { eager: true, import: 'default', query: '?search' },
 );
