@@ -405,6 +405,7 @@ COMMANDS: dict[tuple[str, ...], tuple[str, ...] | None] = {
     ("migrate",): None,  # of an empty database: below
     ("backup",): None,  # its output is a file: backup/test_round_trip.py
     ("restore",): None,  # into an empty database: the same
+    ("import",): None,  # reads a file: importers/test_import_api.py
     ("serve",): None,
     ("dev",): None,
     ("sessions",): None,
