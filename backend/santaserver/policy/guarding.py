@@ -76,11 +76,17 @@ class Guarding:
         """Return what decides about them now."""
         return await repository.read_view(self._work.connection, self.keys, self.teams)
 
-    async def before(self) -> None:
-        """Remember what decides, before anything is written; until the commit no report changes tags."""
-        if self.concerned:
+    async def before(self, *, lock: bool = True) -> None:
+        """Remember what decides, before anything is written; until the commit no report changes tags.
+
+        Whoever needs the policy's head locked as well has locked it before: all writers in this order. `lock`
+        is False for a plan, which is judged again when it is applied.
+        """
+        if not self.concerned:
+            return
+        if lock:
             await self._work.connection.execute("select pg_advisory_xact_lock($1)", LOCK_KEY)
-            self._before = await self.read()
+        self._before = await self.read()
 
     async def check(
         self,

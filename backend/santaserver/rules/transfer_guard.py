@@ -1,6 +1,7 @@
 """Asks the lock-out guard about a file of rules, before it is applied: a dry run says the same."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from santaserver.policy import guard_repository, guarding
@@ -17,8 +18,21 @@ from santaserver.rules.transfer_staging import ConcerningStep
 from santaserver.unit_of_work import UnitOfWork
 
 
-async def judge(work: UnitOfWork, now: datetime) -> list[FileMistake]:
-    """Return what the staged file would block that Macs need; keep warnings with the request."""
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the check says of a file."""
+
+    concerned: bool = False
+    """Whether any of its rules may block what Macs need, or free it."""
+    mistakes: list[FileMistake] = field(default_factory=list)
+    """What it would block."""
+
+
+async def judge(work: UnitOfWork, now: datetime, *, lock: bool) -> Verdict:
+    """Return what the staged file would block that Macs need; keep warnings with the request.
+
+    With `lock`, it holds until the commit.
+    """
     work.guard.warnings.clear()
     hashes: list[Key] = []
     for rule_type in HASH_TYPES:
@@ -27,13 +41,14 @@ async def judge(work: UnitOfWork, now: datetime) -> list[FileMistake]:
     guard = await guarding.prepare_all(work, now, hashes=hashes)
     steps = await staging.concerning(work.connection, guard.keys, guard.teams)
     if not steps:
-        return []
-    await guard.before()
+        return Verdict()
+    await guard.before(lock=lock)
     layers = _layers(steps)
     after = await _after(work, guard, steps, layers)
     reports = await guard.judge(after, layers.values())
     guard.keep(reports)
-    return [_mistake(report, steps) for report in reports if report.severity == "refused"]
+    refused = [_mistake(report, steps) for report in reports if report.severity == "refused"]
+    return Verdict(concerned=True, mistakes=refused)
 
 
 def _layers(steps: Iterable[ConcerningStep]) -> dict[str, int]:

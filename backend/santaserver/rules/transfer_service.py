@@ -64,6 +64,8 @@ class StagedFile:
     recognized: RecognizedFile | None = None
     kind: str = ""
     """Its format."""
+    concerned: bool = False
+    """Whether it has rules that the lock-out check has to judge."""
     overridden: bool = False
     """Whether it has rules that the lock-out check would have refused."""
     places: dict[int, FileRow] = field(default_factory=dict)
@@ -86,16 +88,17 @@ async def import_rules(
     actor, now = by
     file = await _stage(work.connection, wanted, opening, now, worker)
     seen = await read_head(work.connection)
-    plan = await _plan(work, file, seen.seq, now)
+    plan = await _plan(work, file, seen.seq, now, lock=False)
     if wanted.dry_run:
         return plan
     _refuse_mistakes(plan)
     reach = await reach_of(work.connection, plan)
     await ask_before_import(work, reach)
     async with policy_change(work, actor, now, "import", wanted.reason) as change:
-        if (change.before.seq, change.before.layer_version) != (seen.seq, seen.layer_version):
+        changed = (change.before.seq, change.before.layer_version) != (seen.seq, seen.layer_version)
+        if changed or file.concerned:  # which tags Macs have may differ without a number
             await staging.forget(work.connection)
-            plan = await _plan(work, file, change.before.seq, now)
+            plan = await _plan(work, file, change.before.seq, now, lock=True)
             _refuse_mistakes(plan)
             again = await reach_of(work.connection, plan)
             if again != reach:
@@ -105,8 +108,8 @@ async def import_rules(
     return plan
 
 
-async def _plan(work: UnitOfWork, file: StagedFile, seq: int, now: datetime) -> ImportPlan:
-    """Compare a file with what is stored at a policy number."""
+async def _plan(work: UnitOfWork, file: StagedFile, seq: int, now: datetime, *, lock: bool) -> ImportPlan:
+    """Compare a file with what is stored at a policy number; with `lock`, the guard's verdict will hold."""
     connection, wanted = work.connection, file.wanted
     mistakes = Mistakes(file.mistakes.shown, file.mistakes.total)
     if wanted.policy_seq not in {None, seq}:
@@ -116,10 +119,11 @@ async def _plan(work: UnitOfWork, file: StagedFile, seq: int, now: datetime) -> 
     mistakes.add([mistake for one in file.failed for mistake in one.told(unknown)])
     compared, total = await staging.mistakes(connection)
     mistakes.add([file.placed(number, mistake) for number, mistake in compared], total)
-    endangering = await judge(work, now)
-    file.overridden = bool(endangering) and wanted.override_guard
+    verdict = await judge(work, now, lock=lock)
+    file.concerned = verdict.concerned
+    file.overridden = bool(verdict.mistakes) and wanted.override_guard
     if not wanted.override_guard:
-        mistakes.add(endangering)
+        mistakes.add(verdict.mistakes)
     return ImportPlan(
         applied=not wanted.dry_run,
         policy_seq=seq,
@@ -191,6 +195,6 @@ def _record(change: Change, plan: ImportPlan, file: StagedFile) -> None:
     after = counts | {"format": file.kind, "reason": file.wanted.reason}
     after |= {"file_name": file.wanted.file_name} if file.wanted.file_name else {}
     after |= {"guard_overridden": True} if file.overridden else {}
-    change.sum_up(**counts)
+    change.sum_up(**counts, **({"guard_overridden": True} if file.overridden else {}))
     change.audit("rules_imported", ("rule", "*"), None, after)
     change.tell(changed_in_bulk(change.now))

@@ -85,10 +85,17 @@ def direct(dsn: str) -> Callable[[AnyClock], Stack]:
 class World:
     """One application with an empty fleet and its model."""
 
-    def __init__(self, make_stack: Callable[[AnyClock], Stack], seed: int, macs: int = 24) -> None:
-        """Prepare everything that `seed` decides."""
+    def __init__(
+        self,
+        make_stack: Callable[[AnyClock], Stack],
+        seed: int,
+        macs: int = 24,
+        restores: float = RESTORES,
+    ) -> None:
+        """Prepare everything that `seed` decides; the database is restored before that share of rounds."""
         self.chance = Random(seed)
-        self._restores = Random(f"restores {seed}")
+        self._restore_chance = Random(f"restores {seed}")
+        self._restores = restores
         self.clock = Clock()
         self.stack = make_stack(self.clock)
         self.database = self.stack.state.database
@@ -321,7 +328,7 @@ class World:
 
     async def _restore(self) -> None:
         """Now and then do what a restore does at its end: every Mac has to have all of its rules replaced."""
-        if self._restores.random() >= RESTORES:
+        if self._restore_chance.random() >= self._restores:
             return
         now = self.clock()
         async with self.database.transaction(lambda _: None) as (connection, _):

@@ -3,20 +3,24 @@
 import asyncio
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
+from santaserver.policy.guarding import LOCK_KEY
 from santaserver.rules import transfer_staging
 from santaserver.rules.transfer_format import FileRow, read_rules
 from santaserver.rules.transfer_schemas import COLUMNS, FileFormat, FileMistake, FileRule
 from santaserver.rules.transfer_write import FileWriter
-from tests.support.postgres import execute, fetch, value
+from tests.support.postgres import execute, fetch, held, value
 from tests.support.santa_client import SimulatedMac
 from tests.support.server import RunningServer
 from tests.sync.helpers import add_rule, sha
 
+WAITING = """select count(*) from pg_stat_activity
+  where datname = current_database() and wait_event_type = 'Lock'"""
 HEADER = "layer,rule_type,identifier,policy,comment\n"
 
 
@@ -175,6 +179,20 @@ def test_the_guard_can_be_overridden_for_a_file(server: RunningServer, admin: ht
     assert value(
         server.dsn, "select after->>'guard_overridden' from audit_log where action = 'rules_imported'"
     )
+    assert value(server.dsn, "select summary->'guard_overridden' from policy_change") == "true"
+
+
+def test_an_import_takes_its_locks_in_the_order_of_all_changes(
+    server: RunningServer, admin: httpx.Client
+) -> None:
+    """The policy's head first, then the guard's: else an import and another change would block each other."""
+    text = HEADER + "global,TEAMID,ZMCG7MLDV9,BLOCKLIST,\n"
+    with ThreadPoolExecutor(1) as threads:
+        with held(server.dsn, "select from policy_head for update") as holder:
+            waiting = threads.submit(plan, admin, text, "csv", dry_run=False, override_guard=True)
+            holder.until(lambda: value(server.dsn, WAITING) == 1)
+            assert value(server.dsn, "select pg_try_advisory_xact_lock($1)", LOCK_KEY)
+        assert counts(waiting.result()) == (1, 0, 0, 0)
 
 
 def test_a_rule_that_is_meant_does_not_stop_its_own_export(admin: httpx.Client) -> None:
