@@ -152,10 +152,9 @@ def request_schemas() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def is_map(schema: dict[str, Any]) -> bool:
-    """Tell whether an object is a table whose keys the client chooses: how many, and their values, are limited."""
-    return (
-        "properties" not in schema and "maxProperties" in schema and "type" in schema["additionalProperties"]
-    )
+    """Tell whether an object is a table with keys that the client chooses, with a limit on how many."""
+    values = schema["additionalProperties"]
+    return "properties" not in schema and "maxProperties" in schema and "type" in values
 
 
 def test_no_request_takes_a_field_without_a_name() -> None:
