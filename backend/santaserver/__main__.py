@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from getpass import getpass
 from pathlib import Path
@@ -116,7 +116,6 @@ def create_admin(arguments: argparse.Namespace) -> int:
 
 def user(arguments: argparse.Namespace) -> int:
     """Manage users: list and create them, give and take roles, set passwords, disable and enable."""
-    from santaserver.errors import Problem  # noqa: PLC0415
     from santaserver.users.user_command import run as run_action  # noqa: PLC0415
 
     settings = _settings()
@@ -125,13 +124,7 @@ def user(arguments: argparse.Namespace) -> int:
         password = _password(arguments)
         if password is None:
             return EX_FAILED
-    try:
-        asyncio.run(run_action(settings, arguments, password))
-    except Problem as problem:
-        log.error("nothing changed: %s", problem.detail)  # noqa: TRY400 - the message is the whole story
-        return EX_FAILED
-    except ValueError as error:
-        log.error("nothing changed: %s", " ".join(str(error).split()))  # noqa: TRY400
+    if not _changed(run_action(settings, arguments, password)):
         return EX_FAILED
     if arguments.action != "list":
         log.info("user %s: %s done", arguments.username, arguments.action)
@@ -140,19 +133,9 @@ def user(arguments: argparse.Namespace) -> int:
 
 def token(arguments: argparse.Namespace) -> int:
     """Manage API tokens: list, create, rotate and revoke them."""
-    from santaserver.errors import Problem  # noqa: PLC0415
     from santaserver.tokens.command import run as run_action  # noqa: PLC0415
 
-    settings = _settings()
-    try:
-        asyncio.run(run_action(settings, arguments))
-    except Problem as problem:
-        log.error("nothing changed: %s", problem.detail)  # noqa: TRY400 - the message is the whole story
-        return EX_FAILED
-    except ValueError as error:
-        log.error("nothing changed: %s", " ".join(str(error).split()))  # noqa: TRY400
-        return EX_FAILED
-    return 0
+    return 0 if _changed(run_action(_settings(), arguments)) else EX_FAILED
 
 
 def import_file(arguments: argparse.Namespace) -> int:
@@ -173,6 +156,21 @@ def import_file(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         log.error("nothing imported: %s", " ".join(str(error).split()))  # noqa: TRY400
         return USAGE
+
+
+def _changed(change: Coroutine[object, object, None]) -> bool:
+    """Run what changes something; tell whether it did, and log why not."""
+    from santaserver.errors import Problem  # noqa: PLC0415
+
+    try:
+        asyncio.run(change)
+    except Problem as problem:
+        log.error("nothing changed: %s", problem.detail)  # noqa: TRY400 - the message is the whole story
+        return False
+    except ValueError as error:
+        log.error("nothing changed: %s", " ".join(str(error).split()))  # noqa: TRY400
+        return False
+    return True
 
 
 def setup_link(_: argparse.Namespace) -> int:
@@ -336,6 +334,11 @@ def openapi(arguments: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from santaserver.backup.arguments import add_restore_arguments  # noqa: PLC0415
+    from santaserver.rules import import_arguments  # noqa: PLC0415
+    from santaserver.tokens import arguments as token_arguments  # noqa: PLC0415
+    from santaserver.users import arguments as user_arguments  # noqa: PLC0415
+
     parser = argparse.ArgumentParser(prog="python -m santaserver", description="SantaServer's backend.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -360,9 +363,9 @@ def _parser() -> argparse.ArgumentParser:
     admin = command("create-admin", create_admin)
     admin.add_argument("username")
     admin.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
-    _add_user_actions(command("user", user))
-    _add_token_actions(command("token", token))
-    _add_import(command("import", import_file))
+    user_arguments.add_actions(command("user", user))
+    token_arguments.add_actions(command("token", token))
+    import_arguments.add_arguments(command("import", import_file))
     command("setup-link", setup_link)
     enrollment = command("create-enrollment", create_enrollment)
     enrollment.add_argument("label", help="what the secret is for")
@@ -374,7 +377,7 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--all", action="store_true", help="every session")
     _audit_commands(commands.add_parser("audit", help=AUDIT, description=AUDIT))
     command("backup", backup).add_argument("--events", action="store_true", help="with the events of Macs")
-    _add_restore_arguments(command("restore", restore))
+    add_restore_arguments(command("restore", restore))
     command("openapi", openapi).add_argument(
         "--output", type=Path, metavar="FILE", help="write to this file instead of standard output"
     )
@@ -382,66 +385,6 @@ def _parser() -> argparse.ArgumentParser:
         "--output", type=Path, metavar="FILE", help="write to this file instead of standard output"
     )
     return parser
-
-
-def _add_restore_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", nargs="?", metavar="FILE", help="a backup, - for standard input")
-    parser.add_argument(
-        "--other-secret-key", action="store_true", help="restore although SECRET_KEY is another one"
-    )
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--check", action="store_true", help="only read the file to its end: writes nothing")
-    how.add_argument(
-        "--in-place",
-        action="store_true",
-        help="the database was restored by other means (pgBackRest, a snapshot): make Macs fit to it again",
-    )
-
-
-def _add_user_actions(parser: argparse.ArgumentParser) -> None:
-    from santaserver.permissions import Role  # noqa: PLC0415
-
-    actions = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
-    actions.add_parser("list", help="list users: id, name, state, roles (`role@tag` for a limited one)")
-
-    def action(name: str, text: str, *, password: bool = False) -> argparse.ArgumentParser:
-        added = actions.add_parser(name, help=text)
-        added.add_argument("username")
-        if password:
-            added.add_argument(
-                "--password-stdin", action="store_true", help="read the password from standard input"
-            )
-        return added
-
-    def limited(added: argparse.ArgumentParser) -> None:
-        added.add_argument(
-            "--tag", action="append", help="limit the role to what has this tag; can be repeated"
-        )
-
-    create = action("create", "create a user", password=True)
-    create.add_argument("--role", choices=list(Role), help="what the user may do")
-    create.add_argument("--display-name", default="", help="the name that is shown")
-    limited(create)
-    for name, text in (("grant", "give a role"), ("revoke", "take a role away")):
-        changed = action(name, text)
-        changed.add_argument("role", choices=list(Role))
-        limited(changed)
-    action("set-password", "set the password and end the sessions", password=True)
-    action("reset-second-factor", "remove the authenticator app, passkeys and recovery codes")
-    action("disable", "refuse logins and end the sessions")
-    action("enable", "allow logins again")
-
-
-def _add_import(parser: argparse.ArgumentParser) -> None:
-    from santaserver.rules.import_arguments import add_arguments  # noqa: PLC0415
-
-    add_arguments(parser)
-
-
-def _add_token_actions(parser: argparse.ArgumentParser) -> None:
-    from santaserver.tokens.arguments import add_actions  # noqa: PLC0415
-
-    add_actions(parser)
 
 
 def _audit_commands(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-// Turns Markdown files into modules: the page by itself, its texts for the search with `?search`. No Markdown library
+// Turns Markdown files into modules: the page for a plain import, its texts for the search with `?search`. No Markdown library
 // gets into the browser.
 import { readFileSync } from 'node:fs';
 import { relative, resolve } from 'node:path';

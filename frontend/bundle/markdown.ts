@@ -17,7 +17,7 @@ export function renderPage(source: string, file: string): DocPage {
       link({ href, tokens: inline }) {
         return link(href, file, this.parser.parseInline(inline));
       },
-      // Wide content scrolls by itself; the keyboard reaches it.
+      // A wide table or block scrolls in a box of its own, which the keyboard reaches.
       code: ({ text, lang }) =>
         `<pre tabindex="0"${lang ? ` data-language="${escaped(lang)}"` : ''}><code>${escaped(text)}</code></pre>\n`,
       table(table) {

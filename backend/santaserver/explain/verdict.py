@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from santaserver.explain.delivery import why_not_sent
 from santaserver.policy.capabilities import Capabilities
-from santaserver.policy.rule_text import MASK
+from santaserver.policy.targets import MASK
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from santaserver.importers.dialect import DROPPED_KEYS, SILENT_KEYS, WHY_DROPPED
 from santaserver.importers.model import REMOVE, ImportedRule, Report
 from santaserver.importers.record import Number, Record, Unresolved, kind_of
 from santaserver.importers.words import (
-    COMPILER_TYPES,
     SKIPPED_POLICIES,
     SKIPPED_TYPES,
     WHY_SKIPPED,
@@ -18,7 +17,7 @@ from santaserver.importers.words import (
     policy_word,
     type_word,
 )
-from santaserver.policy.targets import RuleType
+from santaserver.policy.targets import COMPILER_TYPES, RuleType
 
 TEXTS = ("custom_msg", "custom_url", "comment", "cel_expr")
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from santaserver.importers.model import GLOBAL, REMOVE, ImportedRule, Place, Report
+from santaserver.policy.targets import MASK
 
-MASK = "NONE"
 SERIAL = "serial:"
 """The layer of a Mac whose machine id has to be looked up."""
 LISTED = 20

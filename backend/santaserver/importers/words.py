@@ -2,20 +2,13 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from santaserver.importers.model import REMOVE
+from santaserver.policy.targets import MASK, Policy, RuleType
 
-POLICIES = (
-    "ALLOWLIST",
-    "ALLOWLIST_COMPILER",
-    "BLOCKLIST",
-    "SILENT_BLOCKLIST",
-    "SILENT_GUI_BLOCKLIST",
-    "SILENT_TTY_BLOCKLIST",
-    "CEL",
-)
-TYPES = ("BINARY", "CERTIFICATE", "TEAMID", "SIGNINGID", "CDHASH")
+POLICIES: tuple[str, ...] = tuple(policy for policy in get_args(Policy) if policy != MASK)
+TYPES: tuple[str, ...] = get_args(RuleType)
 
 POLICY_WORDS = {word: word for word in (*POLICIES, REMOVE)} | {
     "ALLOW": "ALLOWLIST",
@@ -85,7 +78,6 @@ RULES_DB_TYPES = {
     "4000": "TEAMID",
 }
 
-COMPILER_TYPES = frozenset({"BINARY", "SIGNINGID", "CDHASH"})
 GAPS = re.compile(r"[\s-]+")
 
 

@@ -7,8 +7,7 @@ from msgspec import Struct
 from santaserver.db import Connection
 from santaserver.policy.capabilities import NEWEST, Capabilities
 from santaserver.policy.precedence import IN_FORCE, PRECEDENCE, supported_at
-from santaserver.policy.rule_text import MASK
-from santaserver.policy.targets import Policy, RuleType
+from santaserver.policy.targets import MASK, Policy, RuleType
 
 SHOWN = 100
 

@@ -15,7 +15,8 @@ from santaserver.policy.capabilities import Capabilities, by_code
 from santaserver.policy.cel_outcome import Known, Outcome, outcome_of
 from santaserver.policy.lifelines import Lifeline, Program
 from santaserver.policy.path_outcome import matches
-from santaserver.policy.rule_text import MASK, Key
+from santaserver.policy.rule_text import Key
+from santaserver.policy.targets import MASK
 
 BLOCKING = frozenset({"BLOCKLIST", "SILENT_BLOCKLIST", "SILENT_GUI_BLOCKLIST", "SILENT_TTY_BLOCKLIST"})
 MODE, ALLOWED_PATH, BLOCKED_PATH = "client_mode", "allowed_path_regex", "blocked_path_regex"

@@ -9,13 +9,11 @@ import msgspec
 from santaserver import sizes
 from santaserver.policy.capabilities import REMOVE, Capabilities
 from santaserver.policy.states import RuleCounts
+from santaserver.policy.targets import MASK
 from santaserver.protocol.messages import RuleMessage
 
 Key = tuple[str, str]
 """A target: (rule type, identifier)."""
-
-MASK = "NONE"
-"""The policy of a rule that masks lower layers' rules without a replacement."""
 
 
 class Reworded(bytes):

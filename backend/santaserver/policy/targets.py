@@ -20,6 +20,8 @@ Policy = Literal[
     "NONE",
 ]
 
+MASK: Policy = "NONE"
+"""The policy of a rule that masks lower layers' rules without a replacement."""
 FORMATS: dict[RuleType, tuple[re.Pattern[str], str]] = {
     "BINARY": (re.compile(r"[0-9a-f]{64}"), "the SHA-256 of the file: 64 hexadecimal digits"),
     "CERTIFICATE": (

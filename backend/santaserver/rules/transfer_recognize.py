@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 from santaserver.errors import wrong_field
 from santaserver.importers.model import Finding, Findings, ImportedRule, Options, Place, Report
-from santaserver.importers.scopes import MASK, SERIAL
+from santaserver.importers.scopes import SERIAL
 from santaserver.importers.titles import TITLES
 from santaserver.pace import Pace
+from santaserver.policy.targets import MASK
 from santaserver.rules.transfer_format import FileRow, wrong_fields
 from santaserver.rules.transfer_schemas import (
     COLUMNS,

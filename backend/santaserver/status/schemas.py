@@ -53,7 +53,7 @@ class WorkerStatus(BaseModel):
 
 
 class ScheduleStatus(BaseModel):
-    """The policy's number, and what happens by itself."""
+    """The policy's number, and what is scheduled."""
 
     policy_number: int
     next_change_at: datetime | None = Field(

@@ -1,42 +1,29 @@
 """Clients that send requests continuously."""
 
 import itertools
-import threading
 import time
 from collections.abc import Sequence
-from typing import Self
 
 import httpx
 import pytest
+
+from tests.support.clients import Clients
 
 READ = ("GET", "/api/v1/auth/me")
 SYNC = ("POST", "/api/santa/e/wrong/preflight/unknown-mac")
 
 
-class Load:
+class Load(Clients):
     """Requests at a steady rate from several clients; records every failure."""
 
     def __init__(self, url: str, requests: Sequence[tuple[str, str]] = (READ,), clients: int = 4) -> None:
         """Prepare clients; the requests alternate, and all get 401."""
+        super().__init__(clients)
         self.url = url
         self.requests = requests
         self.clients = clients
         self.served = 0
         self.failures: list[str] = []
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
-
-    def __enter__(self) -> Self:
-        """Start."""
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop and wait."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
     def wait_for_answers(self, number: int, seconds: float = 30) -> None:
         """Wait for this many more responses; fail after the timeout."""

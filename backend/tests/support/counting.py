@@ -4,7 +4,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
-from typing import Self
+
+from tests.support.clients import Clients
 
 REQUESTS = (
     ("GET", "/health"),
@@ -28,29 +29,16 @@ class Tally:
     """Seconds that the slowest one took."""
 
 
-class Counting:
+class Counting(Clients):
     """Clients that send requests continuously, on a new connection each or on kept ones."""
 
     def __init__(self, address: str, kept: bool, clients: int = 4) -> None:
         """Prepare them."""
+        super().__init__(clients)
         self.tally = Tally()
         self._address = address
         self._kept = kept
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
-
-    def __enter__(self) -> Self:
-        """Start."""
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop and wait."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
     def until_answered(self, number: int) -> None:
         """Wait until so many requests in all are answered, lost ones included."""

@@ -6090,7 +6090,7 @@ export interface components {
         };
         /**
          * ScheduleStatus
-         * @description The policy's number, and what happens by itself.
+         * @description The policy's number, and what is scheduled.
          */
         ScheduleStatus: {
             /**

@@ -1,5 +1,5 @@
-//! `cargo xtask deploy` and `rollback`: replace the running container, and go back
-//! by itself when the new image does not become ready. [`way`] decides how; what was
+//! `cargo xtask deploy` and `rollback`: replace the running container; when the new image
+//! does not become ready, the old one comes back. [`way`] decides how; what was
 //! running is kept in `.dev/deploy.json`; [`engine`] talks to podman, docker or docker
 //! compose.
 
