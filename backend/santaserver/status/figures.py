@@ -39,13 +39,12 @@ class Figures:
     """The last snapshot of this worker."""
 
     def __init__(self, database: Database, overview: SharedOverview, clock: Clock) -> None:
-        """Ask for the first one; the count of the fleet is the one that open pages share."""
+        """Begin without one; the count of the fleet is the one that open pages share."""
         self._database = database
         self._overview = overview
         self._clock = clock
         self._last: Snapshot | None = None
         self._asked = asyncio.Event()
-        self._asked.set()
 
     def ask(self) -> Snapshot | None:
         """Return the last snapshot unless it is too old, and have a new one read soon."""
