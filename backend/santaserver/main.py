@@ -4,78 +4,47 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from santaserver import __version__, docs, logs, openapi, problems
+from santaserver import __version__, logs, openapi, problems
 from santaserver.audit_log.checkpoints import keep_checkpoints
-from santaserver.audit_log.router import router as audit_log
 from santaserver.authorization import check_declarations
-from santaserver.blocked.router import router as blocked
 from santaserver.cache import CacheMemory
 from santaserver.clock import Clock, system_clock
 from santaserver.db import Database
+from santaserver.endpoints import endpoints
 from santaserver.enrollment.admission import EnrollmentCache
 from santaserver.enrollment.refusals import RefusedCredentials
-from santaserver.enrollment.router import router as enrollments
 from santaserver.enrollment.secret_refusals import RefusedSecrets, keep_refusals
-from santaserver.essentials.router import router as essentials
 from santaserver.events.catalog import ProgramCache
 from santaserver.events.claims import write_claims
 from santaserver.events.counts import keep_counts
 from santaserver.events.news import EventNews, tell_events
-from santaserver.events.report_router import router as event_reports
-from santaserver.events.router import router as events
 from santaserver.events.upkeep import keep_in_order
-from santaserver.explain.router import router as explain
-from santaserver.groups.router import router as groups
 from santaserver.headers import RestHeaders
-from santaserver.health.router import routes as health_routes
-from santaserver.layers.router import router as layers
 from santaserver.live.bus import Bus
 from santaserver.live.relay import Relay
-from santaserver.live.router import router as live
-from santaserver.machines.router import router as machines
-from santaserver.metrics.router import routes as metrics_routes
 from santaserver.oidc.provider import Provider
-from santaserver.oidc.provider_router import router as for_provider
-from santaserver.oidc.router import router as sign_in
-from santaserver.overview.router import router as overview
 from santaserver.overview.shared import SharedOverview
-from santaserver.passkeys.router import router as passkeys
 from santaserver.policy.preparation import RulePreparer
-from santaserver.programs.router import router as programs
-from santaserver.query_names import check_query
 from santaserver.rest_body import RestBody
 from santaserver.routing import API
 from santaserver.rules.progress import FleetProgress
-from santaserver.rules.router import router as rules
-from santaserver.rules.transfer_router import router as rule_files
 from santaserver.schedule import keep_schedule
 from santaserver.scim.access import ScimAccess
 from santaserver.scim.endpoint import is_scim, serve_scim
-from santaserver.scim.router import router as scim
 from santaserver.settings import Settings
 from santaserver.state import AppState
 from santaserver.status.figures import Figures
-from santaserver.status.router import router as status
 from santaserver.sync.batch_caps import BatchCaps
 from santaserver.sync.caches import SyncCaches
 from santaserver.sync.cursor import CursorSigner
 from santaserver.sync.router import is_stage, serve_stage
-from santaserver.sync_settings.router import router as sync_settings
-from santaserver.tags.router import router as tags
 from santaserver.tokens.access import Tokens
-from santaserver.tokens.router import router as tokens
-from santaserver.users.account_router import router as accounts
 from santaserver.users.origin import OriginGuard
-from santaserver.users.role_router import router as roles
-from santaserver.users.router import router as users
-from santaserver.users.second_factor_router import router as second_factor
-from santaserver.users.session_router import router as sessions
 from santaserver.users.sessions import Lifetimes, Sessions
 from santaserver.users.setup_notice import announce
-from santaserver.users.setup_router import router as setup
 
 
 class Application(FastAPI):
@@ -104,7 +73,6 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=openapi.operation_id,
         lifespan=_lifespan,
     )
     database = Database(settings.database, logs.hide)
@@ -137,39 +105,7 @@ def create_app(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     app.add_middleware(RestBody)
     app.add_middleware(problems.ProblemResponses)
     problems.install(app)
-    for router in (
-        users,
-        second_factor,
-        passkeys,
-        sign_in,
-        sessions,
-        accounts,
-        roles,
-        groups,
-        setup,
-        tokens,
-        scim,
-        overview,
-        machines,
-        rule_files,  # before `rules`, whose paths take any word for an id
-        rules,
-        layers,
-        tags,
-        explain,
-        events,
-        event_reports,
-        programs,
-        sync_settings,
-        essentials,
-        enrollments,
-        blocked,
-        audit_log,
-        status,
-        live,
-    ):
-        app.include_router(router, prefix=API, dependencies=[Depends(check_query)])
-    app.include_router(for_provider, prefix=API)  # which may send further parameters
-    app.router.routes += [*health_routes(), *metrics_routes(), *docs.routes(API)]
+    app.router.routes += endpoints()
     check_declarations(app)
     app.add_middleware(OriginGuard, public_url=settings.server.public_url)
     app.add_middleware(RestHeaders, prefix=API)
