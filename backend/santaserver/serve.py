@@ -31,6 +31,8 @@ GRACE = 5
 """Seconds that requests in flight and sockets get after a stop signal."""
 DRAIN = 0.3
 """Seconds in which an accepted connection may still send its first request."""
+LOOK = 0.01
+"""Seconds between two looks at the connections that are left."""
 TICK = 0.1
 """Seconds between two looks of uvicorn at its date header and limits; it counts in tenths."""
 KEEP_ALIVE = 75
@@ -140,9 +142,15 @@ def make_server(app: object, on_ready: Callable[[], None]) -> "Server":
                     cycle.keep_alive = False
             with suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN):
+                    await asyncio.sleep(LOOK)  # what was accepted last becomes a connection
                     while self.server_state.connections:  # noqa: ASYNC110 - uvicorn has no such event
-                        await asyncio.sleep(0.01)
-            await super().shutdown(sockets)
+                        await asyncio.sleep(LOOK)
+            if self.server_state.connections or self.server_state.tasks or self.force_exit:
+                await super().shutdown(sockets)
+                return
+            for listening in sockets or []:
+                listening.close()
+            await self.lifespan.shutdown()  # uvicorn's own waits for a tenth of a second before
 
     return DrainingServer(
         Config(

@@ -78,7 +78,7 @@ class Cluster:
         """Create a database and return its name."""
         self._number += 1
         name = f"test_{self._number}"
-        self._admin(f"create database {name} template {template}")
+        self._admin(f"create database {name} template {template} strategy file_copy")
         return name
 
     def drop(self, name: str) -> None:

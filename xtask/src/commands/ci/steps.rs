@@ -315,7 +315,7 @@ fn backend_test() -> Result<()> {
     }
     run::output(
         "test the backend",
-        cmd!(shell, "{python} -m pytest -q -n 2 --ignore=tests/docker --ignore=tests/e2e --ignore=tests/image"),
+        cmd!(shell, "{python} -m pytest -q -n 3 --ignore=tests/docker --ignore=tests/e2e --ignore=tests/image"),
     )
     .map(drop)
 }
