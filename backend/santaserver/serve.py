@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from santaserver.settings import Settings
 
@@ -95,6 +95,19 @@ def asyncio_run(server: "Server", sock: socket.socket) -> None:
         runner.run(server.serve(sockets=[sock]))
 
 
+async def _drain(connections: set[Any]) -> None:
+    """Let each connection end after the request that it is at, for a while."""
+    for connection in connections:
+        cycle = getattr(connection, "cycle", None)
+        if cycle is not None and hasattr(cycle, "keep_alive"):
+            cycle.keep_alive = False
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN):
+            await asyncio.sleep(LOOK)  # what was accepted last becomes a connection
+            while connections:  # noqa: ASYNC110 - uvicorn has no such event
+                await asyncio.sleep(LOOK)
+
+
 def make_server(app: object, on_ready: Callable[[], None]) -> "Server":
     """Return a uvicorn server that drains; `on_ready` is called once it listens."""
     from uvicorn import Config, Server  # noqa: PLC0415
@@ -136,15 +149,7 @@ def make_server(app: object, on_ready: Callable[[], None]) -> "Server":
                 *self.server_state.default_headers,
                 (b"connection", b"close"),
             ]
-            for connection in self.server_state.connections:
-                cycle = getattr(connection, "cycle", None)
-                if cycle is not None and hasattr(cycle, "keep_alive"):
-                    cycle.keep_alive = False
-            with suppress(TimeoutError):
-                async with asyncio.timeout(DRAIN):
-                    await asyncio.sleep(LOOK)  # what was accepted last becomes a connection
-                    while self.server_state.connections:  # noqa: ASYNC110 - uvicorn has no such event
-                        await asyncio.sleep(LOOK)
+            await _drain(self.server_state.connections)
             if self.server_state.connections or self.server_state.tasks or self.force_exit:
                 await super().shutdown(sockets)
                 return

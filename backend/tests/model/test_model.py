@@ -25,7 +25,6 @@ SYNCS = int(os.environ.get("SANTA_MODEL_SYNCS", "800"))
 """Machine-syncs of the right algorithm."""
 MUTANT_SYNCS = 40_000
 """Machine-syncs within which a wrong one has to be noticed; most are within some hundred or thousand."""
-
 QUICK_SEED = 5
 """With it nearly every wrong one is noticed within a thousand machine-syncs."""
 LONGEST = 300
