@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute
 from santaserver import docs, openapi
 from santaserver.audit_log.router import router as audit_log
 from santaserver.blocked.router import router as blocked
+from santaserver.changes.router import router as changes
 from santaserver.enrollment.router import router as enrollments
 from santaserver.essentials.router import router as essentials
 from santaserver.events.report_router import router as event_reports
@@ -76,6 +77,7 @@ def endpoints() -> list[BaseRoute]:
         enrollments,
         blocked,
         audit_log,
+        changes,
         status,
         live,
     ):

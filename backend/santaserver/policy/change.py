@@ -20,9 +20,19 @@ from santaserver.policy.head import ChangeRow, PolicyHead, lock_head, store_head
 from santaserver.unit_of_work import UnitOfWork
 
 ChangeKind = Literal[
-    "rule", "import", "settings", "tag", "tag_order", "enrollment", "membership", "schedule", "restore"
+    "rule",
+    "import",
+    "settings",
+    "revert",
+    "tag",
+    "tag_order",
+    "enrollment",
+    "membership",
+    "schedule",
+    "restore",
 ]
-"""What a change is about; a `membership` writes neither rules nor settings nor layers."""
+"""What a change is about; a `membership` writes neither rules nor settings nor layers, a `revert` rules or
+settings."""
 
 
 @dataclass(slots=True)

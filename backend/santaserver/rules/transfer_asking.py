@@ -36,8 +36,8 @@ async def reach_of(connection: Connection, plan: ImportPlan) -> ImportReach:
     )
 
 
-async def ask_before_import(work: UnitOfWork, reach: ImportReach) -> None:
-    """Ask before a planned import; the file is staged and compared."""
+async def ask_before_import(work: UnitOfWork, reach: ImportReach, reverts: int | None = None) -> None:
+    """Ask before a planned import, or before a change is taken back; the steps are staged and compared."""
     if not work.confirmation.asks:
         return
     connection = work.connection
@@ -48,12 +48,12 @@ async def ask_before_import(work: UnitOfWork, reach: ImportReach) -> None:
         reasons.append(loosens(what, await _count(connection, reach.loosened_layers, set())))
     new = await staging.macs_of(connection, reach.new_layers)
     macs = await _count(connection, reach.changed_layers, new)
-    await ask(work, _version(reach), reasons, macs)
+    await ask(work, _version(reach, reverts), reasons, macs)
 
 
-def _version(reach: ImportReach) -> str:
+def _version(reach: ImportReach, reverts: int | None) -> str:
     layers = (reach.loosened_layers, reach.changed_layers, reach.new_layers)
-    return entity_tag("rule", "*", reach.counts, *(sorted(names) for names in layers))
+    return entity_tag("rule", "*", reach.counts, *(sorted(names) for names in layers), reverts)
 
 
 async def _count(connection: Connection, layers: frozenset[int], others: set[int]) -> int:

@@ -15,6 +15,7 @@ from santaserver.policy.rule_text import Key
 from santaserver.rules import transfer_staging as staging
 from santaserver.rules.transfer_schemas import FileMistake
 from santaserver.rules.transfer_staging import ConcerningStep
+from santaserver.scope import EVERYWHERE, Scope
 from santaserver.unit_of_work import UnitOfWork
 
 
@@ -28,7 +29,7 @@ class Verdict:
     """What it would block."""
 
 
-async def judge(work: UnitOfWork, now: datetime, *, lock: bool) -> Verdict:
+async def judge(work: UnitOfWork, now: datetime, *, lock: bool, scope: Scope = EVERYWHERE) -> Verdict:
     """Return what the staged file would block that Macs need; keep warnings with the request.
 
     With `lock`, it holds until the commit.
@@ -45,7 +46,7 @@ async def judge(work: UnitOfWork, now: datetime, *, lock: bool) -> Verdict:
     await guard.before(lock=lock)
     layers = _layers(steps)
     after = await _after(work, guard, steps, layers)
-    reports = await guard.judge(after, layers.values())
+    reports = await guard.judge(after, layers.values(), scope=scope)
     guard.keep(reports)
     refused = [_mistake(report, steps) for report in reports if report.severity == "refused"]
     return Verdict(concerned=True, mistakes=refused)

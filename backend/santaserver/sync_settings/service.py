@@ -18,7 +18,7 @@ from santaserver.policy import guarding
 from santaserver.policy.change import Change, policy_change
 from santaserver.policy.guard import SETTINGS as DECIDING
 from santaserver.policy.layer_ranks import GLOBAL_LAYER, MACHINE_RANK, USER_RANK
-from santaserver.preconditions import IfMatch, entity_tag
+from santaserver.preconditions import ANY, IfMatch, entity_tag
 from santaserver.scope import EVERYWHERE, Scope
 from santaserver.stale import Version, check
 from santaserver.sync_settings import repository
@@ -93,6 +93,23 @@ async def patch_layer_settings(
     return await _change(work, scope, layer, wanted, expected, actor, now, patch.reason)
 
 
+async def restore_settings(
+    work: UnitOfWork,
+    scope: Scope,
+    layer: str,
+    wanted: Callable[[Mapping[str, Owned]], Mapping[str, Owned]],
+    reverts: int,
+    actor: Actor,
+    now: datetime,
+    reason: str,
+) -> None:
+    """Give a layer the settings that taking back a change makes of its present ones.
+
+    `wanted` judges what is there under the lock, so that no version is named.
+    """
+    await _change(work, scope, layer, wanted, ANY, actor, now, reason, reverts=reverts)
+
+
 async def patch_settings(
     work: UnitOfWork, wanted: GlobalSettingsPatch, expected: IfMatch, actor: Actor, now: datetime
 ) -> tuple[SyncSettings, str]:
@@ -124,10 +141,12 @@ async def _change(
     actor: Actor,
     now: datetime,
     reason: str,
+    *,
+    reverts: int | None = None,
 ) -> LayerSettings:
     """Store what differs; without a difference no number is used."""
     asked = await _ask(work, scope, layer, wanted, expected)
-    async with policy_change(work, actor, now, "settings", reason) as change:
+    async with policy_change(work, actor, now, "revert" if reverts else "settings", reason) as change:
         found = await layer_to_fill(change, scope, layer)
         before = await repository.open_settings(work.connection, found.id)
         shown = _shown(found.name, before)
@@ -136,6 +155,8 @@ async def _change(
             raise Conflict("The settings have changed while the Macs were counted; repeat the request")
         after = wanted(before)
         await _store(change, (found.id, found.name), before, after, scope)
+        if reverts:
+            change.sum_up(reverts=reverts)
     return _shown(found.name, after)
 
 

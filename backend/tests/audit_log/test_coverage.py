@@ -107,6 +107,7 @@ def fill(path: str, world: World) -> str:
     """Put the world's objects into a path."""
     return path.replace("/settings/layer", "/settings/layer?layer=tag:b").format(
         rule_id=world.ids["rule"],
+        seq=value(world.server.dsn, "select seq from policy_head"),
         tag_id=world.ids["tag"],
         machine_id=world.mac,
         enrollment_id=world.ids["enrollment"]["enrollment"]["id"],
@@ -217,6 +218,7 @@ ACTS: dict[tuple[str, str], tuple[str, Body]] = {
         "rules_imported",
         {"format": "csv", "content": CSV, "reason": "list", "dry_run": False},
     ),
+    ("POST", "/changes/{seq}/revert"): ("change_reverted", {"dry_run": False, "reason": "mistake"}),
     ("POST", "/rules"): ("rule_created", {**RULE, "identifier": sha(2)}),
     ("PUT", "/rules/{rule_id}"): ("rule_changed", CONTENT),
     ("PATCH", "/rules/{rule_id}"): ("rule_changed", {"comment": "patched"}),

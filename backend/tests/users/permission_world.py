@@ -116,6 +116,9 @@ class World:
         }
         if "{rule}" in wanted:
             values["rule"] = str(self._rule(side))
+        if "{change}" in wanted:
+            self._rule(side)
+            values["change"] = str(value(self.server.dsn, "select seq from policy_head"))
         if "{essential}" in wanted:
             named = ESSENTIAL | {"name": f"vpn{next(self._new)}"}
             values["essential"] = str(self._made("/essentials", named))

@@ -606,6 +606,68 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Changes
+         * @description List what changed in the policy, the newest first.
+         */
+        get: operations["list_changes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/changes/{seq}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Change
+         * @description Show what a change did to rules and settings; its rules come in pages.
+         */
+        get: operations["get_change"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/changes/{seq}/revert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revert Change
+         * @description Take a change back by a new one, or report what that would do (`dry_run`).
+         *
+         *     A change of settings needs the permission settings:write too.
+         */
+        post: operations["revert_change"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/enrollments": {
         parameters: {
             query?: never;
@@ -2495,6 +2557,79 @@ export interface components {
             valid_until: string | null;
         };
         /**
+         * ChangeDetails
+         * @description A change with what it did; its rules come in pages.
+         */
+        ChangeDetails: {
+            /**
+             * Actor Kind
+             * @description user, token, schedule, command_line or enrollment
+             */
+            actor_kind: string;
+            /** Actor Name */
+            actor_name: string;
+            /**
+             * Added
+             * @description Rules; null when the log does not say
+             */
+            added: number | null;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Changed
+             * @description Rules; null when the log does not say
+             */
+            changed: number | null;
+            /**
+             * Kind
+             * @description rule, import, settings, revert, schedule, tag, tag_order, enrollment or membership
+             */
+            kind: string;
+            /**
+             * Next Cursor
+             * @description Pass as `cursor` to get the next rules
+             */
+            next_cursor: string | null;
+            /** Reason */
+            reason: string;
+            /**
+             * Removed
+             * @description Rules; null when the log does not say
+             */
+            removed: number | null;
+            /** Revertible */
+            revertible: boolean;
+            /**
+             * Reverts
+             * @description The change that it took back
+             */
+            reverts: number | null;
+            /** Rules */
+            rules: components["schemas"]["RuleDifference"][];
+            /** Rules Total */
+            rules_total: number;
+            /**
+             * Seq
+             * @description The policy number that it made
+             */
+            seq: number;
+            /** Setting Differences */
+            setting_differences: components["schemas"]["SettingDifference"][];
+            /**
+             * Settings
+             * @description Settings; null when the log does not say
+             */
+            settings: number | null;
+            /**
+             * Why Not
+             * @description Why it cannot be taken back; empty when it can
+             */
+            why_not: string;
+        };
+        /**
          * ChangeNote
          * @description A change of an object by someone.
          */
@@ -2523,6 +2658,41 @@ export interface components {
             kind: string;
             /** Reason */
             reason: string;
+        };
+        /**
+         * ChangeRevert
+         * @description What to do about a change that is to be taken back.
+         */
+        ChangeRevert: {
+            /**
+             * Dry Run
+             * @description Only report what would happen
+             * @default true
+             */
+            dry_run: boolean;
+            /**
+             * Override Guard
+             * @description Do it even if it blocks what a Mac needs to stay manageable
+             * @default false
+             */
+            override_guard: boolean;
+            /**
+             * Policy Seq
+             * @description Do it only if the policy is still the one that the plan was made for
+             */
+            policy_seq?: number | null;
+            /**
+             * Reason
+             * @description Why it is changed; kept in the history and in the audit log
+             * @default
+             */
+            reason: string;
+            /**
+             * Skip Conflicts
+             * @description Take back the rest, and leave what has changed since; else nothing is done
+             * @default false
+             */
+            skip_conflicts: boolean;
         };
         /**
          * CleanSync
@@ -4019,6 +4189,68 @@ export interface components {
          */
         LiveMessage: components["schemas"]["Hello"] | components["schemas"]["Lagged"] | components["schemas"]["MachineChanged"] | components["schemas"]["SyncProgress"] | components["schemas"]["SyncSummary"] | components["schemas"]["EventSeen"] | components["schemas"]["RuleChanged"];
         /**
+         * LoggedChange
+         * @description One number of the policy: who changed what, when and why.
+         */
+        LoggedChange: {
+            /**
+             * Actor Kind
+             * @description user, token, schedule, command_line or enrollment
+             */
+            actor_kind: string;
+            /** Actor Name */
+            actor_name: string;
+            /**
+             * Added
+             * @description Rules; null when the log does not say
+             */
+            added: number | null;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Changed
+             * @description Rules; null when the log does not say
+             */
+            changed: number | null;
+            /**
+             * Kind
+             * @description rule, import, settings, revert, schedule, tag, tag_order, enrollment or membership
+             */
+            kind: string;
+            /** Reason */
+            reason: string;
+            /**
+             * Removed
+             * @description Rules; null when the log does not say
+             */
+            removed: number | null;
+            /** Revertible */
+            revertible: boolean;
+            /**
+             * Reverts
+             * @description The change that it took back
+             */
+            reverts: number | null;
+            /**
+             * Seq
+             * @description The policy number that it made
+             */
+            seq: number;
+            /**
+             * Settings
+             * @description Settings; null when the log does not say
+             */
+            settings: number | null;
+            /**
+             * Why Not
+             * @description Why it cannot be taken back; empty when it can
+             */
+            why_not: string;
+        };
+        /**
          * LoggedOut
          * @description What is left to do after a logout.
          */
@@ -4028,6 +4260,41 @@ export interface components {
              * @description Where the browser ends its session at the identity provider
              */
             continue_at: string;
+        };
+        /**
+         * LoggedRule
+         * @description A rule's content before or after a change.
+         */
+        LoggedRule: {
+            /** Cel Expr */
+            cel_expr: string | null;
+            /** Comment */
+            comment: string;
+            /** Custom Msg */
+            custom_msg: string;
+            /** Custom Url */
+            custom_url: string;
+            /** Expires At */
+            expires_at: string | null;
+            /** Locked */
+            locked: boolean;
+            /**
+             * Policy
+             * @enum {string}
+             */
+            policy: "ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE";
+            /** Starts At */
+            starts_at: string | null;
+        };
+        /**
+         * LoggedSetting
+         * @description A setting of a layer before or after a change.
+         */
+        LoggedSetting: {
+            /** Locked */
+            locked: boolean;
+            /** Value */
+            value: unknown;
         };
         /**
          * Login
@@ -4746,6 +5013,16 @@ export interface components {
         Page_GroupMember_: {
             /** Items */
             items: components["schemas"]["GroupMember"][];
+            /**
+             * Next Cursor
+             * @description Pass as `cursor` to get the next rows
+             */
+            next_cursor: string | null;
+        };
+        /** Page[LoggedChange] */
+        Page_LoggedChange_: {
+            /** Items */
+            items: components["schemas"]["LoggedChange"][];
             /**
              * Next Cursor
              * @description Pass as `cursor` to get the next rows
@@ -5479,6 +5756,99 @@ export interface components {
             rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
         };
         /**
+         * RevertConflict
+         * @description Something that cannot be put back as it was, and the change that is in the way.
+         */
+        RevertConflict: {
+            /** Actor Name */
+            actor_name: string | null;
+            /** At */
+            at: string | null;
+            /**
+             * Identifier
+             * @description The rule's, or the setting's name
+             */
+            identifier: string;
+            /** Kind */
+            kind: string | null;
+            /** Layer */
+            layer: string;
+            /** Message */
+            message: string;
+            /**
+             * Rule Type
+             * @description Null for a setting
+             */
+            rule_type: ("BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH") | null;
+            /**
+             * Seq
+             * @description The newest change of it since; null without one
+             */
+            seq: number | null;
+            /**
+             * Why
+             * @enum {string}
+             */
+            why: "changed" | "layer_gone" | "expired" | "started" | "in_force" | "unknown_setting";
+        };
+        /**
+         * RevertPlan
+         * @description What taking back a change did, or would do.
+         */
+        RevertPlan: {
+            /** Added */
+            added: number;
+            /** Applied */
+            applied: boolean;
+            /** Changed */
+            changed: number;
+            /**
+             * Conflicts
+             * @description The first 500
+             */
+            conflicts: components["schemas"]["RevertConflict"][];
+            /** Conflicts Total */
+            conflicts_total: number;
+            /**
+             * Policy Seq
+             * @description Number of the policy that it was made for, or has made
+             */
+            policy_seq: number;
+            /**
+             * Refused
+             * @description Rules that the lock-out check refuses; that of settings runs when they are stored
+             * @default []
+             */
+            refused: string[];
+            /** Removed */
+            removed: number;
+            /** Reverts */
+            reverts: number;
+            /**
+             * Rule Steps
+             * @description The first 500
+             */
+            rule_steps: components["schemas"]["RuleStep"][];
+            /** Setting Steps */
+            setting_steps: components["schemas"]["SettingStep"][];
+            /**
+             * Settings
+             * @description Settings that change
+             */
+            settings: number;
+            /**
+             * Unchanged
+             * @description Rules and settings that are already as they were before
+             */
+            unchanged: number;
+            /**
+             * Warnings
+             * @description What else to know: what is blocked already, or may be
+             * @default []
+             */
+            warnings: string[];
+        };
+        /**
          * Role
          * @description A set of permissions that can be given to a user.
          * @enum {string}
@@ -5792,6 +6162,25 @@ export interface components {
             starts_at?: string | null;
         };
         /**
+         * RuleDifference
+         * @description What a change did to one rule.
+         */
+        RuleDifference: {
+            /** @description Null: it was removed */
+            after: components["schemas"]["LoggedRule"] | null;
+            /** @description Null: there was no rule */
+            before: components["schemas"]["LoggedRule"] | null;
+            /** Identifier */
+            identifier: string;
+            /** Layer */
+            layer: string;
+            /**
+             * Rule Type
+             * @enum {string}
+             */
+            rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
+        };
+        /**
          * RuleImport
          * @description A file of rules and what to do with it.
          */
@@ -5937,6 +6326,33 @@ export interface components {
              * @description null: now. Not for a rule in force
              */
             starts_at?: string | null;
+        };
+        /**
+         * RuleStep
+         * @description What happens to one rule.
+         */
+        RuleStep: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "add" | "change" | "remove";
+            /** After */
+            after: ("ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE") | null;
+            /**
+             * Before
+             * @description Now
+             */
+            before: ("ALLOWLIST" | "ALLOWLIST_COMPILER" | "BLOCKLIST" | "SILENT_BLOCKLIST" | "SILENT_GUI_BLOCKLIST" | "SILENT_TTY_BLOCKLIST" | "CEL" | "NONE") | null;
+            /** Identifier */
+            identifier: string;
+            /** Layer */
+            layer: string;
+            /**
+             * Rule Type
+             * @enum {string}
+             */
+            rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
         };
         /**
          * RuleThen
@@ -6392,6 +6808,20 @@ export interface components {
             items: components["schemas"]["Session"][];
         };
         /**
+         * SettingDifference
+         * @description What a change did to one setting of a layer.
+         */
+        SettingDifference: {
+            /** @description Null: the layer no longer defined it */
+            after: components["schemas"]["LoggedSetting"] | null;
+            /** @description Null: the layer did not define it */
+            before: components["schemas"]["LoggedSetting"] | null;
+            /** Key */
+            key: string;
+            /** Layer */
+            layer: string;
+        };
+        /**
          * SettingExplanation
          * @description The origin of one setting.
          */
@@ -6483,6 +6913,24 @@ export interface components {
              */
             push_notification_global_rule_sync_deadline?: number | null;
             removable_media_policy?: components["schemas"]["MediaPolicyUpdate"] | null;
+        };
+        /**
+         * SettingStep
+         * @description What happens to one setting of a layer.
+         */
+        SettingStep: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "add" | "change" | "remove";
+            after: components["schemas"]["LoggedSetting"] | null;
+            /** @description Now */
+            before: components["schemas"]["LoggedSetting"] | null;
+            /** Key */
+            key: string;
+            /** Layer */
+            layer: string;
         };
         /**
          * SettingThen
@@ -9260,6 +9708,221 @@ export interface operations {
             };
             /** @description The request must say which version it changes, in `If-Match`. */
             428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    list_changes: {
+        parameters: {
+            query?: {
+                /** @description The actor's name */
+                actor?: string | null;
+                /** @description `next_cursor` of the previous page */
+                cursor?: string | null;
+                /** @description The kind of change */
+                kind?: ("rule" | "import" | "settings" | "revert" | "tag" | "tag_order" | "enrollment" | "membership" | "schedule" | "restore") | null;
+                /** @description Rows on this page at most */
+                limit?: number;
+                /** @description Not before this time */
+                since?: string | null;
+                /** @description Before this time */
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_LoggedChange_"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_change: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the previous page */
+                cursor?: string | null;
+                /** @description Rows on this page at most */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                seq: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeDetails"];
+                };
+            };
+            /** @description The request cannot be understood. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    revert_change: {
+        parameters: {
+            query?: {
+                /** @description The `token` of the question that this request was answered with (409) */
+                confirm?: string | null;
+            };
+            header?: never;
+            path: {
+                seq: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeRevert"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RevertPlan"];
+                };
+            };
+            /** @description Authentication is required. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The caller lacks permission. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The object does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request conflicts with what is stored. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description The request is well formed but invalid. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,0 +1,1 @@
+"""The log of policy changes, and taking one back."""
