@@ -1,7 +1,6 @@
 """Takes back a change of settings; one change concerns one layer."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, cast
 
 from santaserver.changes import repository
 from santaserver.changes.messages import WHY
@@ -16,8 +15,6 @@ from santaserver.policy.head import head_seq
 from santaserver.sync_settings.repository import open_settings
 from santaserver.sync_settings.service import restore_settings
 from santaserver.unit_of_work import UnitOfWork
-
-Planned = Literal["add", "change", "remove"]
 
 
 async def revert_settings(work: UnitOfWork, asked: Revert) -> RevertPlan:
@@ -68,7 +65,7 @@ def _plan(
     conflicts = [_conflict(layer, step, later.get(step.key), reverts) for step in found if step.why]
     todo = [
         SettingStep(
-            action=cast("Planned", step.action),
+            action=step.action,
             layer=layer,
             key=step.key,
             before=setting(step.now),

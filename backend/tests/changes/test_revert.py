@@ -94,7 +94,7 @@ def test_the_log_is_filtered_and_comes_in_pages(admin: httpx.Client) -> None:
     cursor = None
     while cursor is not None or not found:
         params = {"limit": 2} | ({"cursor": cursor} if cursor else {})
-        page = admin.get("/api/v1/changes", params=params).json()  # type: ignore[arg-type]
+        page = admin.get("/api/v1/changes", params=params).json()
         found += page["items"]
         cursor = page["next_cursor"]
     assert found == everything
