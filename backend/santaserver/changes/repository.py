@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from msgspec import Struct
@@ -10,10 +10,16 @@ from msgspec import Struct
 from santaserver.changes.kinds import Counts
 from santaserver.changes.rows import BEGUN, ENDED
 from santaserver.db import Connection
+from santaserver.paging import like_pattern
 from santaserver.policy.layer_names import NAME, NAMED
+from santaserver.policy.targets import RuleType
 from santaserver.scope import Scope, layer_in
 
-COLUMNS = "c.seq, c.at, c.actor_kind, c.actor_id, c.actor_name, c.kind, c.reason, c.summary::text"
+COLUMNS = """c.seq, c.at, c.actor_kind, c.actor_id, c.actor_name, c.kind, c.reason, c.summary::text,
+  r.rule_type, r.identifier"""
+LOG = """policy_change c
+  left join rule r on c.kind = 'rule' and r.id = (c.summary ->> 'rule')::bigint"""
+"""The log; a change of one rule with its target."""
 
 
 def _layers(tags: str) -> str:
@@ -29,15 +35,23 @@ CONCERNS = f"""c.seq in (
   union all select closed_seq from setting_version
     where layer_id = any({_layers("$4")}) and closed_seq is not null)"""  # noqa: S608 - constants
 """Whether a change touched rules of the scope $3, or settings of the scope $4."""
-LIST = f"""select {COLUMNS} from policy_change c
+LIST = f"""select {COLUMNS} from {LOG}
 where c.seq < $1 and ($3::bigint[] is null and $4::bigint[] is null or {CONCERNS}) {{filters}}
 order by c.seq desc limit $2"""  # noqa: S608 - constants
+_TYPES = ", ".join(f"'{name}'" for name in get_args(RuleType))
+"""Each of them, so that the index of targets is used."""
 FILTERS = {
     "kind": "c.kind = {}",
     "actor": "c.actor_name = {}",
+    "actor_kind": "c.actor_kind = {}",
     "since": "c.at >= {}",
     "until": "c.at < {}",
+    "q": f"""(c.reason ilike {{0}} or c.actor_name ilike {{0}} or r.identifier ilike {{0}} or c.seq in (
+  select unnest(array[opened_seq, closed_seq]) from rule_version where layer_id = any({_layers("$3")})
+    and rule_type in ({_TYPES}) and identifier = {{1}}))""",  # noqa: S608 - constants
 }
+FIRST_FILTER = 5
+"""The number of the first parameter of filters."""
 COUNTS = f"""
 with opened as (
   select opened_seq as seq, layer_id, rule_type, identifier from rule_version
@@ -99,6 +113,8 @@ class ChangeFilters(Struct, frozen=True):
 
     kind: str | None = None
     actor: str | None = None
+    actor_kind: str | None = None
+    q: str = ""
     since: datetime | None = None
     until: datetime | None = None
 
@@ -126,6 +142,8 @@ class LogEntry(Struct, frozen=True):
     kind: str
     reason: str
     summary: dict[str, Any]
+    rule_type: str | None
+    identifier: str | None
 
 
 class SettingRow(Struct, frozen=True):
@@ -152,12 +170,16 @@ async def changes(
     connection: Connection, scopes: Scopes, filters: ChangeFilters, before: int, limit: int
 ) -> list[LogEntry]:
     """Return changes with a smaller number, the newest first."""
-    conditions, values = [], []
+    conditions: list[str] = []
+    values: list[object] = []
     for name, condition in FILTERS.items():
         wanted = getattr(filters, name)
-        if wanted is not None:
-            values.append(wanted)
-            conditions.append("and " + condition.format(f"${len(values) + 4}"))
+        if not wanted:
+            continue
+        given = (like_pattern(wanted), wanted) if name == "q" else (wanted,)
+        names = [f"${number}" for number, _ in enumerate(given, FIRST_FILTER + len(values))]
+        values += given
+        conditions.append("and " + condition.format(*names))
     statement = LIST.format(filters=" ".join(conditions))
     rows = await connection.fetch(
         statement, before, limit, scopes.rules.tag_ids, scopes.settings.tag_ids, *values
@@ -167,7 +189,7 @@ async def changes(
 
 async def find_change(connection: Connection, seq: int) -> LogEntry | None:
     """Return one change, whatever it touched."""
-    row = await connection.fetchrow(f"select {COLUMNS} from policy_change c where c.seq = $1", seq)  # noqa: S608 - a constant
+    row = await connection.fetchrow(f"select {COLUMNS} from {LOG} where c.seq = $1", seq)  # noqa: S608 - a constant
     return _entry(row) if row else None
 
 
@@ -211,7 +233,9 @@ async def later_of_settings(
 
 
 def _entry(row: Any) -> LogEntry:  # noqa: ANN401 - a record
-    return LogEntry(row[0], row[1], row[2], row[3], row[4], row[5], row[6], msgspec.json.decode(row[7]))
+    seq, at, actor_kind, actor_id, actor_name, kind, reason, summary, rule_type, identifier = row
+    said = msgspec.json.decode(summary)
+    return LogEntry(seq, at, actor_kind, actor_id, actor_name, kind, reason, said, rule_type, identifier)
 
 
 def _owned(part: Sequence[Any]) -> tuple[Any, bool] | None:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Query
 
+from santaserver.audit import ActorKind
 from santaserver.authorization import require
 from santaserver.changes import reads, service
 from santaserver.changes.repository import ChangeFilters, Scopes
@@ -20,7 +21,7 @@ from santaserver.errors import (
     responses,
 )
 from santaserver.inputs import RowId, Stored, Time
-from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page
+from santaserver.paging import DEFAULT_LIMIT, CursorParam, LimitParam, Page, SearchParam
 from santaserver.permissions import Permission
 from santaserver.policy.change import ChangeKind
 from santaserver.routing import AreaRouter
@@ -40,13 +41,19 @@ async def list_changes(
     user: CurrentUser,
     kind: Annotated[ChangeKind | None, Query(description="The kind of change")] = None,
     actor: Annotated[Stored | None, Query(max_length=1000, description="The actor's name")] = None,
+    actor_kind: Annotated[ActorKind | None, Query(description="What made the change")] = None,
+    q: SearchParam = "",
     since: Annotated[Time | None, Query(description="Not before this time")] = None,
     until: Annotated[Time | None, Query(description="Before this time")] = None,
     cursor: CursorParam = None,
     limit: LimitParam = DEFAULT_LIMIT,
 ) -> Page[LoggedChange]:
-    """List what changed in the policy, the newest first."""
-    filters = ChangeFilters(kind, actor, since, until)
+    """List what changed in the policy, the newest first.
+
+    `q` finds part of a reason, of an actor's name, or of the identifier of a single rule, and whole
+    identifiers among the rules of imports.
+    """
+    filters = ChangeFilters(kind, actor, actor_kind, q, since, until)
     return await reads.list_changes(connection, _scopes(scope, user), filters, cursor, limit)
 
 

@@ -22,9 +22,13 @@ class LoggedChange(BaseModel):
     actor_kind: str = Field(description="user, token, schedule, command_line or enrollment")
     actor_name: str
     kind: str = Field(
-        description="rule, import, settings, revert, schedule, tag, tag_order, enrollment or membership"
+        description="rule, import, settings, revert, schedule, tag, tag_order, enrollment, membership or "
+        "restore"
     )
     reason: str
+    layer: str | None = Field(description="Of a rule or of settings; null for several layers or none")
+    rule_type: RuleType | None = Field(description="Of the only rule; null for several rules or none")
+    identifier: str | None = Field(description="Of the only rule; null for several rules or none")
     reverts: int | None = Field(description="The change that it took back")
     added: int | None = Field(description="Rules; null when the log does not say")
     changed: int | None = Field(description="Rules; null when the log does not say")

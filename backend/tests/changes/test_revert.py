@@ -107,6 +107,32 @@ def test_the_log_is_filtered_and_comes_in_pages(admin: httpx.Client) -> None:
     assert numbers(actor=ADMIN[0])
     assert numbers(since=everything[1]["at"]) == [item["seq"] for item in everything[:2]]
     assert numbers(until=everything[1]["at"]) == [item["seq"] for item in everything[2:]]
+    assert numbers(actor_kind="schedule") == []
+    assert set(numbers(actor_kind="user")) == {
+        item["seq"] for item in everything if item["actor_kind"] == "user"
+    }
+
+
+def test_the_log_is_searched(admin: httpx.Client) -> None:
+    rule = add_rule(admin, sha(1), reason="ticket 100%_done")
+    single = newest(admin)
+    change_rule(admin, rule, "ALLOWLIST")
+    changed = newest(admin)
+    several = import_rules(admin, [f"global,BINARY,{sha(number)},BLOCKLIST" for number in (1, 2)])
+    remove_rule(admin, rule)
+    removed = newest(admin)
+
+    def found(q: str) -> list[int]:
+        return [item["seq"] for item in admin.get("/api/v1/changes", params={"q": q}).json()["items"]]
+
+    assert found("100%_") == [single]
+    assert found("100_") == []
+    assert found(sha(1)) == [removed, several, changed, single]
+    assert found(sha(1)[:40].upper()) == [removed, changed, single]
+    assert found(sha(2)) == [several]
+    assert found(ADMIN[0][1:])[0] == removed
+    item = admin.get("/api/v1/changes").json()["items"][0]
+    assert (item["layer"], item["rule_type"], item["identifier"]) == ("global", "BINARY", sha(1))
 
 
 def test_rules_of_a_change_come_in_pages(admin: httpx.Client) -> None:

@@ -616,6 +616,9 @@ export interface paths {
         /**
          * List Changes
          * @description List what changed in the policy, the newest first.
+         *
+         *     `q` finds part of a reason, of an actor's name, or of the identifier of a single rule, and whole
+         *     identifiers among the rules of imports.
          */
         get: operations["list_changes"];
         put?: never;
@@ -2584,10 +2587,20 @@ export interface components {
              */
             changed: number | null;
             /**
+             * Identifier
+             * @description Of the only rule; null for several rules or none
+             */
+            identifier: string | null;
+            /**
              * Kind
-             * @description rule, import, settings, revert, schedule, tag, tag_order, enrollment or membership
+             * @description rule, import, settings, revert, schedule, tag, tag_order, enrollment, membership or restore
              */
             kind: string;
+            /**
+             * Layer
+             * @description Of a rule or of settings; null for several layers or none
+             */
+            layer: string | null;
             /**
              * Next Cursor
              * @description Pass as `cursor` to get the next rules
@@ -2607,6 +2620,11 @@ export interface components {
              * @description The change that it took back
              */
             reverts: number | null;
+            /**
+             * Rule Type
+             * @description Of the only rule; null for several rules or none
+             */
+            rule_type: ("BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH") | null;
             /** Rules */
             rules: components["schemas"]["RuleDifference"][];
             /** Rules Total */
@@ -4216,10 +4234,20 @@ export interface components {
              */
             changed: number | null;
             /**
+             * Identifier
+             * @description Of the only rule; null for several rules or none
+             */
+            identifier: string | null;
+            /**
              * Kind
-             * @description rule, import, settings, revert, schedule, tag, tag_order, enrollment or membership
+             * @description rule, import, settings, revert, schedule, tag, tag_order, enrollment, membership or restore
              */
             kind: string;
+            /**
+             * Layer
+             * @description Of a rule or of settings; null for several layers or none
+             */
+            layer: string | null;
             /** Reason */
             reason: string;
             /**
@@ -4234,6 +4262,11 @@ export interface components {
              * @description The change that it took back
              */
             reverts: number | null;
+            /**
+             * Rule Type
+             * @description Of the only rule; null for several rules or none
+             */
+            rule_type: ("BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH") | null;
             /**
              * Seq
              * @description The policy number that it made
@@ -9722,12 +9755,16 @@ export interface operations {
             query?: {
                 /** @description The actor's name */
                 actor?: string | null;
+                /** @description What made the change */
+                actor_kind?: ("user" | "token" | "schedule" | "command_line" | "enrollment" | "provider" | "scim" | "anonymous") | null;
                 /** @description `next_cursor` of the previous page */
                 cursor?: string | null;
                 /** @description The kind of change */
                 kind?: ("rule" | "import" | "settings" | "revert" | "tag" | "tag_order" | "enrollment" | "membership" | "schedule" | "restore") | null;
                 /** @description Rows on this page at most */
                 limit?: number;
+                /** @description Part of a name, identifier or address */
+                q?: string;
                 /** @description Not before this time */
                 since?: string | null;
                 /** @description Before this time */
