@@ -34,7 +34,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use commands::{
-    bench, build, ci, codegen, db, deploy, dev, doctor, fmt, fuzz, image, model, release,
+    bench, build, ci, codegen, db, deploy, dev, doctor, fmt, fuzz, image, model, release, soak,
 };
 
 /// Builds, runs and checks SantaServer.
@@ -67,6 +67,8 @@ enum Command {
     Bench(bench::Args),
     /// Run simulated Macs against the backend with injected faults, and check every Mac's rules
     Model(model::Args),
+    /// Run the whole server under load with random faults, and check that nothing is lost and nothing leaks
+    Soak(soak::Args),
     /// Fuzz santa-proxy's parsers
     Fuzz(fuzz::Args),
     /// Write generated files: openapi.json, the typed client, the configuration reference
@@ -119,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Codegen(args) => codegen::run(&args),
         Command::Bench(_) => bench::run(),
         Command::Model(args) => model::run(&args),
+        Command::Soak(args) => soak::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Deploy(args) => deploy::run(&args),
         Command::Rollback(args) => deploy::rollback(&args),

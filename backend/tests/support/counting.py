@@ -32,13 +32,17 @@ class Tally:
 class Counting(Clients):
     """Clients that send requests continuously, on a new connection each or on kept ones."""
 
-    def __init__(self, address: str, kept: bool, clients: int = 4) -> None:
-        """Prepare them."""
+    def __init__(self, address: str, kept: bool, clients: int = 4, pause: float = 0.0) -> None:
+        """Prepare them; each waits `pause` seconds between two requests."""
         super().__init__(clients)
         self.tally = Tally()
         self._address = address
         self._kept = kept
+        self._pause = pause
         self._lock = threading.Lock()
+
+    def note(self, request: str, begun: float, problem: str) -> None:
+        """Learn what became of a request that was sent at `begun`, of the monotonic clock."""
 
     def until_answered(self, number: int) -> None:
         """Wait until so many requests in all are answered, lost ones included."""
@@ -51,7 +55,7 @@ class Counting(Clients):
         connection = self._connect()
         reused = False
         turn = 0
-        while not self._stop.is_set():
+        while not self._stop.wait(self._pause):
             request = REQUESTS[turn % len(REQUESTS)]
             turn += 1
             begun = time.monotonic()
@@ -69,6 +73,7 @@ class Counting(Clients):
                     self.tally.lost.append(f"{' '.join(request)}: {problem}")
                 else:
                     self.tally.answered += 1
+            self.note(" ".join(request), begun, problem)
             reused = keep and self._kept
             if not reused:
                 connection.close()

@@ -13,3 +13,4 @@ pub(crate) mod fuzz;
 pub mod image;
 pub(crate) mod model;
 pub(crate) mod release;
+pub(crate) mod soak;

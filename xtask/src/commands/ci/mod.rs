@@ -18,6 +18,7 @@ mod repeat;
 mod schedule;
 pub(crate) mod steps;
 mod stray;
+pub(crate) mod whole_chain;
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};

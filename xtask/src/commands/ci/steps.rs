@@ -11,7 +11,7 @@ use super::{
     dev_loop, docker, docs, e2e, image, kubernetes, layers, locks, migrations, previous_release,
     stray,
 };
-use crate::commands::{build, codegen, fmt, fuzz, model};
+use crate::commands::{build, codegen, fmt, fuzz, model, soak};
 use crate::tools::{nextest, node, pgbouncer, postgres, promtool, python};
 use crate::{repo, run};
 
@@ -43,7 +43,7 @@ pub(crate) enum Work {
 pub(crate) enum Group {
     /// What must pass before every merge
     Usual,
-    /// Searches for rare faults: fuzzers and the model, each for --minutes
+    /// Searches for rare faults: fuzzers, the model and the soak, each for --minutes
     Long,
 }
 
@@ -262,6 +262,11 @@ pub(crate) const STEPS: &[Step] = &[
         "model-search",
         "simulated Macs and faults, another seed each time, end with exactly their rules",
         model::search,
+    ),
+    search(
+        "soak",
+        "the whole server under load and random faults loses nothing, recovers in time and leaks nothing",
+        soak::search,
     ),
 ];
 
