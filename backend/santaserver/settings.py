@@ -195,6 +195,8 @@ class ServerSettings(Area):
     """Unix socket that `serve` binds itself when it is not handed one down."""
     workers: int = Field(1, alias="UVICORN_WORKERS", ge=1, le=64)
     """Workers of this container; each is a process of its own that the supervisor starts."""
+    supervisor_socket: str = Field("", alias="SUPERVISOR_SOCKET", pattern=r"^$|^/")
+    """Where santa-supervise is asked for its status. Default: nowhere, as without santa-supervise."""
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")
     cache_memory_mib: int = Field(64, alias="CACHE_MEMORY_MIB", ge=8, le=65536)
     """MiB of memory for the caches of a worker; a rule takes about 0.5 KB."""

@@ -1,5 +1,5 @@
-//! Pure: fills `{fd:NAME}`, `{socket:NAME}`, `{instance}` and `{config}` in the
-//! command, arguments and environment of a service. Other text in braces is
+//! Pure: fills `{fd:NAME}`, `{socket:NAME}`, `{instance}`, `{config}` and
+//! `{control_socket}` in the command, arguments and environment of a service. Other text in braces is
 //! left alone: it may be JSON or a format of the program's own.
 
 use santa_config::Address;
@@ -8,6 +8,8 @@ use santa_config::Address;
 pub struct Values<'a> {
     /// Path of the configuration file.
     pub config: &'a str,
+    /// Path of the control socket.
+    pub control_socket: &'a str,
     /// Number of the instance, from 0.
     pub instance: u32,
     /// Names of the sockets handed over, from descriptor 3 on.
@@ -46,6 +48,7 @@ fn value(name: &str, values: &Values<'_>) -> Option<String> {
     match name.split_once(':') {
         None if name == "instance" => Some(values.instance.to_string()),
         None if name == "config" => Some(values.config.to_owned()),
+        None if name == "control_socket" => Some(values.control_socket.to_owned()),
         Some(("fd", socket)) => {
             let index = values.handed.iter().position(|handed| handed == socket)?;
             Some((index + 3).to_string())
@@ -69,8 +72,13 @@ mod tests {
             "backend" => Some(Address::Unix("/tmp/b.sock".into())),
             _ => None,
         };
-        let values =
-            Values { config: "/etc/santa.toml", instance: 2, handed: &handed, address: &address };
+        let values = Values {
+            config: "/etc/santa.toml",
+            control_socket: "/tmp/control.sock",
+            instance: 2,
+            handed: &handed,
+            address: &address,
+        };
         assert_eq!(fill(text, &values), expected);
     }
 
@@ -79,6 +87,7 @@ mod tests {
         check("--fd={fd:backend}", "--fd=4");
         check("{fd:http}{socket:http}", "3127.0.0.1:80");
         check("{socket:backend} {instance} {config}", "/tmp/b.sock 2 /etc/santa.toml");
+        check("ask={control_socket}", "ask=/tmp/control.sock");
         check(r#"{"a": {"b": 1}} {x} {"#, r#"{"a": {"b": 1}} {x} {"#);
         check("", "");
     }

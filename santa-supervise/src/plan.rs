@@ -137,8 +137,13 @@ pub fn blueprints(config: &Config, file: ConfigFile<'_>) -> Vec<Blueprint> {
 fn blueprint(config: &Config, file: ConfigFile<'_>, service: &Service, instance: u32) -> Blueprint {
     let address = |name: &str| address_of(config, service, name, instance);
     let config_path = file.path.display().to_string();
-    let values =
-        Values { config: &config_path, instance, handed: &service.sockets, address: &address };
+    let values = Values {
+        config: &config_path,
+        control_socket: &config.supervisor.control_socket.display().to_string(),
+        instance,
+        handed: &service.sockets,
+        address: &address,
+    };
     let all = |texts: &[String]| texts.iter().map(|text| fill(text, &values)).collect::<Vec<_>>();
     let probe = probe(service, &address, &all);
     let environment = service.env.iter();

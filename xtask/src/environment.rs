@@ -169,6 +169,7 @@ const MADE_UP: &[&str] = &[
     "PUBLIC_URL",
     "SECRET_KEY",
     "SECRET_KEY_PREVIOUS",
+    "SUPERVISOR_SOCKET",
     "UVICORN_UDS",
 ];
 

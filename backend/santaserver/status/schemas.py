@@ -1,6 +1,7 @@
 """The state of the server in the REST interface."""
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
@@ -80,11 +81,52 @@ class KeptData(BaseModel):
     days: int = Field(description="For how long it is kept")
 
 
+class ServiceStatus(BaseModel):
+    """One instance of a service of the container."""
+
+    name: str
+    instance: int = Field(description="From 0")
+    kind: Literal["daemon", "task"]
+    state: str = Field(
+        description="`ready` when it serves, `completed` when a task is done; others: `stopped`, `waiting`, "
+        "`skipped`, `starting`, `stopping`, `backoff`, `failed`"
+    )
+    why: str = Field(description="Why it is in this state")
+    status_text: str | None = Field(description="What the service says about itself")
+    pid: int | None
+    restarts: int = Field(description="How often it was started again")
+    since: datetime = Field(description="When the state began")
+    last_exit: str | None = Field(description="How its last process ended")
+    critical: bool = Field(description="Whether its failure ends the container")
+
+
+class SupervisorStatus(BaseModel):
+    """santa-supervise itself."""
+
+    version: str
+    started_at: datetime
+    shutting_down: bool
+    orphans_reaped: int = Field(description="Processes of others that it took off the process table")
+    dropped_lines: int = Field(description="Lines of logs that no reader took in time")
+
+
+class ProcessStatus(BaseModel):
+    """The services of the container that responds, as `santa-supervise status` shows them."""
+
+    source: Literal["supervisor", "none", "unreachable"] = Field(
+        description="`none`: the server runs without santa-supervise; `unreachable`: it does not answer"
+    )
+    problem: str | None = Field(description="Why santa-supervise does not answer")
+    supervisor: SupervisorStatus | None
+    services: list[ServiceStatus]
+
+
 class ServerStatus(BaseModel):
     """The state of the server."""
 
     at: datetime
     version: str
+    processes: ProcessStatus
     database: DatabaseStatus
     worker: WorkerStatus
     schedule: ScheduleStatus

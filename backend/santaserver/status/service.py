@@ -15,6 +15,7 @@ from santaserver.status.schemas import (
     DatabaseStatus,
     KeptData,
     PoolStatus,
+    ProcessStatus,
     QueueStatus,
     ScheduleStatus,
     ServerStatus,
@@ -22,14 +23,15 @@ from santaserver.status.schemas import (
 )
 
 
-async def get_status(state: AppState, connection: Connection) -> ServerStatus:
-    """Read what the database says, and add what this worker knows."""
+async def get_status(state: AppState, processes: ProcessStatus, connection: Connection) -> ServerStatus:
+    """Read what the database says, and add what santa-supervise said and this worker knows."""
     now = state.clock()
     figures = await read_figures(connection, now)
     oldest = await read_oldest(connection)
     return ServerStatus(
         at=now,
         version=__version__,
+        processes=processes,
         database=_database(figures),
         worker=_worker(state),
         schedule=ScheduleStatus(

@@ -64,6 +64,7 @@ impl Layout {
             ("DATABASE_URL", &self.database_url()),
             ("SECRET_KEY", &secrets.key),
             ("PUBLIC_URL", &format!("http://{}", self.address(0))),
+            ("SUPERVISOR_SOCKET", "{control_socket}"),
             ("SANTA_DEMO_ADMIN_USERNAME", &secrets.username),
             ("SANTA_DEMO_ADMIN_PASSWORD", &secrets.password),
             ("SANTA_DEMO_ENROLLMENT_SECRET", &secrets.enrollment),

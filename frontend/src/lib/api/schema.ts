@@ -1898,7 +1898,7 @@ export interface paths {
         };
         /**
          * Get Status
-         * @description Show database, connections, schedule, audit log and kept data, as this worker sees them.
+         * @description Show services, database, connections, schedule, audit log and kept data, as this worker sees them.
          */
         get: operations["get_status"];
         put?: never;
@@ -5406,6 +5406,26 @@ export interface components {
             type: string;
         };
         /**
+         * ProcessStatus
+         * @description The services of the container that responds, as `santa-supervise status` shows them.
+         */
+        ProcessStatus: {
+            /**
+             * Problem
+             * @description Why santa-supervise does not answer
+             */
+            problem: string | null;
+            /** Services */
+            services: components["schemas"]["ServiceStatus"][];
+            /**
+             * Source
+             * @description `none`: the server runs without santa-supervise; `unreachable`: it does not answer
+             * @enum {string}
+             */
+            source: "supervisor" | "none" | "unreachable";
+            supervisor: components["schemas"]["SupervisorStatus"] | null;
+        };
+        /**
          * ProfileOptions
          * @description What the profiles of this server can be like.
          */
@@ -6788,10 +6808,67 @@ export interface components {
             database: components["schemas"]["DatabaseStatus"];
             /** Kept */
             kept: components["schemas"]["KeptData"][];
+            processes: components["schemas"]["ProcessStatus"];
             schedule: components["schemas"]["ScheduleStatus"];
             /** Version */
             version: string;
             worker: components["schemas"]["WorkerStatus"];
+        };
+        /**
+         * ServiceStatus
+         * @description One instance of a service of the container.
+         */
+        ServiceStatus: {
+            /**
+             * Critical
+             * @description Whether its failure ends the container
+             */
+            critical: boolean;
+            /**
+             * Instance
+             * @description From 0
+             */
+            instance: number;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "daemon" | "task";
+            /**
+             * Last Exit
+             * @description How its last process ended
+             */
+            last_exit: string | null;
+            /** Name */
+            name: string;
+            /** Pid */
+            pid: number | null;
+            /**
+             * Restarts
+             * @description How often it was started again
+             */
+            restarts: number;
+            /**
+             * Since
+             * Format: date-time
+             * @description When the state began
+             */
+            since: string;
+            /**
+             * State
+             * @description `ready` when it serves, `completed` when a task is done; others: `stopped`, `waiting`, `skipped`, `starting`, `stopping`, `backoff`, `failed`
+             */
+            state: string;
+            /**
+             * Status Text
+             * @description What the service says about itself
+             */
+            status_text: string | null;
+            /**
+             * Why
+             * @description Why it is in this state
+             */
+            why: string;
         };
         /**
          * Session
@@ -7113,6 +7190,31 @@ export interface components {
              * @enum {string}
              */
             rule_type: "BINARY" | "CERTIFICATE" | "TEAMID" | "SIGNINGID" | "CDHASH";
+        };
+        /**
+         * SupervisorStatus
+         * @description santa-supervise itself.
+         */
+        SupervisorStatus: {
+            /**
+             * Dropped Lines
+             * @description Lines of logs that no reader took in time
+             */
+            dropped_lines: number;
+            /**
+             * Orphans Reaped
+             * @description Processes of others that it took off the process table
+             */
+            orphans_reaped: number;
+            /** Shutting Down */
+            shutting_down: boolean;
+            /**
+             * Started At
+             * Format: date-time
+             */
+            started_at: string;
+            /** Version */
+            version: string;
         };
         /**
          * SyncProgress

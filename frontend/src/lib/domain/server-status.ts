@@ -1,6 +1,7 @@
 // What in the state of the server needs attention. Pure; the limits are those of docker/monitoring/alerts.yaml.
 import type { ServerStatus } from '../api/types.ts';
 import { bytes, count, plural, seconds } from './format.ts';
+import { serviceFindings } from './services.ts';
 
 export interface Finding {
   tone: 'warn' | 'danger';
@@ -44,7 +45,12 @@ export const KINDS: Record<string, string> = {
 export function findings(status: ServerStatus): Finding[] {
   const now = Date.parse(status.at) / 1000;
   const since = (iso: string | null) => (iso ? now - Date.parse(iso) / 1000 : null);
-  return [...databaseFindings(status), ...workFindings(status, since)].sort(
+  const found = [
+    ...serviceFindings(status.processes),
+    ...databaseFindings(status),
+    ...workFindings(status, since),
+  ];
+  return found.sort(
     (one, other) => Number(other.tone === 'danger') - Number(one.tone === 'danger'),
   );
 }

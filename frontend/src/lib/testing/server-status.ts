@@ -1,10 +1,48 @@
 // The state of a healthy server, for tests.
 import type { ServerStatus } from '../api/types.ts';
 
+type Processes = ServerStatus['processes'];
+
+export function someService(
+  part: Partial<Processes['services'][number]> = {},
+): Processes['services'][number] {
+  return {
+    name: 'backend',
+    instance: 0,
+    kind: 'daemon',
+    state: 'ready',
+    why: 'its socket takes connections',
+    status_text: null,
+    pid: 41,
+    restarts: 0,
+    since: '2026-11-30T08:00:00Z',
+    last_exit: null,
+    critical: true,
+    ...part,
+  };
+}
+
+export function someProcesses(part: Partial<Processes> = {}): Processes {
+  return {
+    source: 'supervisor',
+    problem: null,
+    supervisor: {
+      version: '0.1.0',
+      started_at: '2026-11-30T08:00:00Z',
+      shutting_down: false,
+      orphans_reaped: 0,
+      dropped_lines: 0,
+    },
+    services: [someService()],
+    ...part,
+  };
+}
+
 export function someStatus(part: Partial<ServerStatus> = {}): ServerStatus {
   return {
     at: '2026-11-30T12:00:00Z',
     version: '0.1.0',
+    processes: someProcesses(),
     database: {
       version: '17.2',
       size: 48_000_000,
