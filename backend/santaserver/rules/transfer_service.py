@@ -1,7 +1,7 @@
 """Imports files of rules: one file, one transaction, one number of the policy.
 
 The file is read in portions off the event loop, staged and compared without a lock; only the change itself
-locks out other writers. It is compared again when the policy has changed in between.
+locks out other writers. It is compared again when the policy has changed in between, or a rule was scheduled.
 """
 
 from collections.abc import Callable, Iterator
@@ -87,7 +87,7 @@ async def import_rules(
     """Plan an import and, unless it is a dry run, apply it; raise `Unprocessable` for a file with errors."""
     actor, now = by
     file = await _stage(work.connection, wanted, opening, now, worker)
-    seen = await read_head(work.connection)
+    seen, newest = await read_head(work.connection), await staging.newest_version(work.connection)
     plan = await _plan(work, file, seen.seq, now, lock=False)
     if wanted.dry_run:
         return plan
@@ -96,6 +96,7 @@ async def import_rules(
     await ask_before_import(work, reach)
     async with policy_change(work, actor, now, "import", wanted.reason) as change:
         changed = (change.before.seq, change.before.layer_version) != (seen.seq, seen.layer_version)
+        changed = changed or await staging.newest_version(work.connection) != newest
         if changed or file.concerned:  # which tags Macs have may differ without a number
             await staging.forget(work.connection)
             plan = await _plan(work, file, change.before.seq, now, lock=True)

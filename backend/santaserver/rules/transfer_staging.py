@@ -195,6 +195,12 @@ async def compare(connection: Connection, *, remove_missing: bool) -> dict[str, 
     return {row[0]: row[1] for row in rows}
 
 
+async def newest_version(connection: Connection) -> int:
+    """Return the id of the newest version of a rule; a rule that waits takes no number, but has one."""
+    newest: int | None = await connection.fetchval("select max(id) from rule_version")
+    return newest or 0
+
+
 async def forget(connection: Connection) -> None:
     """Drop a comparison; the file stays."""
     await connection.execute("drop table import_step, import_layer")

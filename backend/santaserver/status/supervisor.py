@@ -5,6 +5,7 @@ its own user only.
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Literal
 
 import msgspec
@@ -91,7 +92,9 @@ async def _exchange(path: str) -> bytes:
         await writer.drain()
         return await reader.readline()
     finally:
-        writer.close()
+        writer.transport.abort()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 def decode(line: bytes) -> Answer:

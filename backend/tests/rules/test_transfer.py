@@ -313,6 +313,30 @@ def test_a_file_is_compared_again_after_a_change_in_between(
     ]
 
 
+def test_a_rule_scheduled_in_between_counts_although_it_takes_no_number(
+    server: RunningServer, admin: httpx.Client, compared: list[Callable[[], object]]
+) -> None:
+    later = "2097-01-01T00:00:00Z"
+    compared += [lambda: add_rule(admin, sha(1), "ALLOWLIST", starts_at=later), lambda: None]
+    shown = plan(admin, f"{HEADER}global,BINARY,{sha(1)},BLOCKLIST,\n", "csv", dry_run=False)
+    assert (counts(shown), compared) == ((0, 1, 0, 0), [])
+    [rule] = admin.get("/api/v1/rules").json()["items"]
+    assert (rule["policy"], rule["starts_at"]) == ("BLOCKLIST", None)
+    assert value(server.dsn, "select count(*) from rule_version where cancelled_at is not null") == 1
+
+
+def test_a_scheduled_rule_removed_in_between_is_added(
+    server: RunningServer, admin: httpx.Client, compared: list[Callable[[], object]]
+) -> None:
+    waiting = add_rule(admin, sha(1), "ALLOWLIST", starts_at="2097-01-01T00:00:00Z")
+    compared += [lambda: admin.delete(f"/api/v1/rules/{waiting}").raise_for_status(), lambda: None]
+    shown = plan(admin, f"{HEADER}global,BINARY,{sha(1)},BLOCKLIST,\n", "csv", dry_run=False)
+    assert (counts(shown), compared) == ((1, 0, 0, 0), [])
+    [rule] = admin.get("/api/v1/rules").json()["items"]
+    assert (rule["policy"], rule["id"] != waiting) == ("BLOCKLIST", True)
+    assert value(server.dsn, "select count(*) from rule where removed_at is null") == 1
+
+
 def test_a_comment_is_part_of_a_version(server: RunningServer, admin: httpx.Client) -> None:
     rule = add_rule(admin, sha(1), comment="before")
     shown = plan(
