@@ -17,6 +17,7 @@ PAGES = [
     ("/rules", "Rules"),
     ("/rules/files", "Import and export"),
     ("/tags", "Tags"),
+    ("/changes", "Changes"),
     ("/enrollments", "Enrollments"),
     ("/account", "Your account"),
     ("/audit", "Audit log"),

@@ -77,6 +77,7 @@ def test_a_viewer_sees_everything_and_is_offered_no_change(
         "Machines",
         "Rules",
         "Tags",
+        "Changes",
         "Events",
         "Programs",
         "Essentials",
@@ -117,7 +118,7 @@ def test_an_operator_for_a_tag_sees_and_changes_only_what_has_the_tag(
         name = user(api, {"role": "operator", "tag": tag})
     visit = enter(open_page, name, width, "Machines")
     page = visit.page
-    assert links(page, width) == ["Machines", "Rules", "Tags", "Events", "Settings"]
+    assert links(page, width) == ["Machines", "Rules", "Tags", "Changes", "Events", "Settings"]
     expect(page.get_by_text("inside.example")).to_be_visible()
     expect(page.get_by_text("outside.example")).to_have_count(0)
     page.goto("/rules")

@@ -2,6 +2,7 @@
 import { resolve } from '$app/paths';
 import { machineSegment } from './domain/paths.ts';
 import type {
+  ChangeFilters,
   EventFilters,
   FileAccessFilters,
   MachineFilters,
@@ -44,6 +45,10 @@ export const peopleLink = () => resolve('/(console)/people');
 export const groupsLink = () => resolve('/(console)/people/groups');
 export const rolesLink = () => resolve('/(console)/people/roles');
 export const accountLink = () => resolve('/(console)/account');
+export const changesLink = (filters: ChangeFilters = {}) =>
+  resolve(`/(console)/changes${query(filters)}`);
+export const changeLink = (seq: number) =>
+  resolve('/(console)/changes/[seq]', { seq: String(seq) });
 export const auditLink = () => resolve('/(console)/audit');
 
 export const statusLink = () => resolve('/(console)/status');

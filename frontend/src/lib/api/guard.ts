@@ -4,10 +4,10 @@ import { errorFromResponse } from './errors.ts';
 
 const OVERRIDE = 'override_guard';
 const WARNINGS = 'x-warnings';
-/** The plan of an import lists its own. */
-const IMPORT = '/rules/import';
-/** Rules and imports have the override in their own forms. */
-const OWN_FORMS = /^(?:POST|PUT|PATCH) \/api\/v1\/rules(?:\/|$)/;
+/** The plans of imports and reverts list their own. */
+const PLANS = /\/(?:import|revert)$/;
+/** Rules, imports and reverts have the override in their own forms. */
+const OWN_FORMS = /^(?:POST|PUT|PATCH) \/api\/v1\/(?:rules|changes)(?:\/|$)/;
 
 let ask: (text: string) => Promise<boolean> = () => Promise.resolve(false);
 let warn: (texts: readonly string[]) => void = () => undefined;
@@ -32,7 +32,7 @@ export const guardMiddleware: Middleware = {
     sent.delete(id);
     if (!copy) return;
     const answer = (await repeated(copy, response)) ?? response;
-    if (answer.ok && !pathOf(copy).endsWith(IMPORT)) report(answer.headers.get(WARNINGS));
+    if (answer.ok && !PLANS.test(pathOf(copy))) report(answer.headers.get(WARNINGS));
     return answer;
   },
   onError({ id }) {

@@ -66,6 +66,14 @@ export type RuleCreate = Schemas['RuleCreate'];
 export type RuleUpdate = Schemas['RuleUpdate'];
 /** What to confirm before a change is made. */
 export type ConfirmQuestion = Schemas['ConfirmQuestion'];
+/** A change of the policy, as the log of changes has it. */
+export type LoggedChange = Schemas['LoggedChange'];
+export type ChangeDetails = Schemas['ChangeDetails'];
+export type RuleDifference = Schemas['RuleDifference'];
+export type SettingDifference = Schemas['SettingDifference'];
+export type RevertPlan = Schemas['RevertPlan'];
+export type RevertConflict = Schemas['RevertConflict'];
+export type ChangeRevert = Schemas['ChangeRevert'];
 /** What someone has changed of an object. */
 export type ChangeNote = Schemas['ChangeNote'];
 export type RuleImport = Schemas['RuleImport'];
@@ -162,6 +170,10 @@ export type FileAccessFilters = Omit<
 >;
 export type AuditFilters = Omit<
   NonNullable<paths['/api/v1/audit']['get']['parameters']['query']>,
+  'cursor' | 'limit'
+>;
+export type ChangeFilters = Omit<
+  NonNullable<paths['/api/v1/changes']['get']['parameters']['query']>,
   'cursor' | 'limit'
 >;
 export type ProgramFilters = Omit<

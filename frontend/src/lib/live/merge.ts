@@ -101,6 +101,11 @@ function wordFits(decision: string, blocked: boolean, wanted: string): boolean {
   return decision === wanted;
 }
 
+/** Whether the policy may have changed. */
+export function tellsOfChange({ type }: LiveMessage): boolean {
+  return type === 'rule' || type === 'lagged';
+}
+
 /** The rules a list shows after a change to one of them. */
 export function withRuleChange(
   rules: Rule[],

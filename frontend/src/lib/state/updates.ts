@@ -8,6 +8,8 @@ export const ROUTES = [
   '/(console)/[...rest]',
   '/(console)/account',
   '/(console)/audit',
+  '/(console)/changes',
+  '/(console)/changes/[seq]',
   '/(console)/enrollments',
   '/(console)/essentials',
   '/(console)/events',

@@ -3,10 +3,12 @@ import type {
   Enrollment,
   EnrollmentSecret,
   ExecEvent,
+  LoggedChange,
   Machine,
   MachineDetail,
   MachinePolicyThen,
   Program,
+  RevertPlan,
   Rule,
   SyncSettings,
   Tag,
@@ -65,6 +67,48 @@ export function someRule(part: Partial<Rule> = {}): Rule {
     machines_acked: 0,
     machines_total: 3,
     etag: '"rule-1"',
+    ...part,
+  };
+}
+
+export function someChange(part: Partial<LoggedChange> = {}): LoggedChange {
+  return {
+    seq: 57,
+    at: '2026-11-23T12:00:00Z',
+    actor_kind: 'user',
+    actor_name: 'admin',
+    kind: 'rule',
+    reason: '',
+    layer: 'global',
+    rule_type: 'BINARY',
+    identifier: SHA256,
+    reverts: null,
+    added: 0,
+    changed: 0,
+    removed: 0,
+    settings: 0,
+    revertible: true,
+    why_not: '',
+    ...part,
+  };
+}
+
+export function somePlan(part: Partial<RevertPlan> = {}): RevertPlan {
+  return {
+    applied: false,
+    reverts: 57,
+    policy_seq: 60,
+    added: 0,
+    changed: 0,
+    removed: 0,
+    settings: 0,
+    unchanged: 0,
+    rule_steps: [],
+    setting_steps: [],
+    conflicts: [],
+    conflicts_total: 0,
+    refused: [],
+    warnings: [],
     ...part,
   };
 }

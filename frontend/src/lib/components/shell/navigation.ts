@@ -1,6 +1,7 @@
 // The pages of the console, in the order of the navigation.
 import {
   auditLink,
+  changesLink,
   enrollmentsLink,
   essentialsLink,
   eventsLink,
@@ -30,6 +31,7 @@ export const NAVIGATION: readonly NavigationEntry[] = [
   { label: 'Machines', href: machinesLink(), icon: 'machine', needs: 'machine:read' },
   { label: 'Rules', href: rulesLink(), icon: 'rule', needs: 'rule:read' },
   { label: 'Tags', href: tagsLink(), icon: 'tag', needs: 'tag:read' },
+  { label: 'Changes', href: changesLink(), icon: 'history', needs: 'rule:read' },
   { label: 'Events', href: eventsLink(), icon: 'event', needs: 'event:read' },
   { label: 'Programs', href: programsLink(), icon: 'program', needs: 'program:read' },
   { label: 'Enrollments', href: enrollmentsLink(), icon: 'key', needs: 'enrollment:read' },
