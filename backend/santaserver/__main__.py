@@ -115,10 +115,16 @@ def create_admin(arguments: argparse.Namespace) -> int:
 
 
 def user(arguments: argparse.Namespace) -> int:
-    """Manage users: list and create them, give and take roles, set passwords, disable and enable."""
+    """Manage users: create them, give and take roles and groups, set passwords, disable and enable."""
+    from santaserver.groups.command import run as run_group_action  # noqa: PLC0415
     from santaserver.users.user_command import run as run_action  # noqa: PLC0415
 
     settings = _settings()
+    if "group" in arguments:
+        if not _changed(run_group_action(settings, arguments)):
+            return EX_FAILED
+        log.info("user %s: %s done", arguments.username, arguments.action)
+        return 0
     password = None
     if "password_stdin" in arguments:
         password = _password(arguments)

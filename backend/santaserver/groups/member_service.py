@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from santaserver.audit import SYSTEM, Actor
 from santaserver.current_user import User
 from santaserver.db import Connection
 from santaserver.errors import Conflict, NotFound
@@ -42,7 +43,7 @@ async def list_members(
     return Page(items=items, next_cursor=following)
 
 
-async def add_member(work: UnitOfWork, group_id: int, user_id: int, by: User, now: datetime) -> None:
+async def add_member(work: UnitOfWork, group_id: int, user_id: int, by: User | None, now: datetime) -> None:
     """Add a user; nothing happens when the user is in the group."""
     async with administrators_kept(work):
         group = await _changeable(work.connection, group_id, by)
@@ -50,10 +51,12 @@ async def add_member(work: UnitOfWork, group_id: int, user_id: int, by: User, no
         added = await repository.add_members(work.connection, group_id, [user_id], now)
     if added:
         after = {"name": group.name, "user": user.username, "user_id": user_id}
-        work.audit(by.actor, now, "group_member_added", ("group", str(group_id)), None, after)
+        work.audit(_actor(by), now, "group_member_added", ("group", str(group_id)), None, after)
 
 
-async def remove_member(work: UnitOfWork, group_id: int, user_id: int, by: User, now: datetime) -> None:
+async def remove_member(
+    work: UnitOfWork, group_id: int, user_id: int, by: User | None, now: datetime
+) -> None:
     """Take a user out of a group."""
     async with administrators_kept(work):
         group = await _changeable(work.connection, group_id, by)
@@ -61,10 +64,14 @@ async def remove_member(work: UnitOfWork, group_id: int, user_id: int, by: User,
         if not await repository.remove_members(work.connection, group_id, [user_id]):
             raise NotFound("This user is not in the group")
     before = {"name": group.name, "user": user.username, "user_id": user_id}
-    work.audit(by.actor, now, "group_member_removed", ("group", str(group_id)), before)
+    work.audit(_actor(by), now, "group_member_removed", ("group", str(group_id)), before)
 
 
-async def _changeable(connection: Connection, group_id: int, by: User) -> GroupRow:
+def _actor(by: User | None) -> Actor:
+    return SYSTEM if by is None else by.actor
+
+
+async def _changeable(connection: Connection, group_id: int, by: User | None) -> GroupRow:
     group = await find(connection, group_id)
     if group.source != "local":
         raise Conflict(BY_SCIM if group.source == "scim" else BY_SIGN_IN)

@@ -2,7 +2,7 @@
 
 import argparse
 
-from santaserver.permissions import Role
+ROLE = "a role that comes with the program, or one made here, by its name"
 
 
 def add_actions(parser: argparse.ArgumentParser) -> None:
@@ -25,13 +25,15 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
         )
 
     create = action("create", "create a user", password=True)
-    create.add_argument("--role", choices=list(Role), help="what the user may do")
+    create.add_argument("--role", help=f"what the user may do: {ROLE}")
     create.add_argument("--display-name", default="", help="the name that is shown")
     limited(create)
     for name, text in (("grant", "give a role"), ("revoke", "take a role away")):
         changed = action(name, text)
-        changed.add_argument("role", choices=list(Role))
+        changed.add_argument("role", help=ROLE)
         limited(changed)
+    for name, text in (("join-group", "add to a local group"), ("leave-group", "take out of a local group")):
+        action(name, text).add_argument("group", help="the name of the group")
     action("set-password", "set the password and end the sessions", password=True)
     action("reset-second-factor", "remove the authenticator app, passkeys and recovery codes")
     action("disable", "refuse logins and end the sessions")

@@ -9,7 +9,9 @@ from santaserver.current_user import Grant
 from santaserver.db import Connection, Database
 from santaserver.errors import NotFound
 from santaserver.outbox import discard
+from santaserver.permissions import Role
 from santaserver.preconditions import ANY
+from santaserver.roles.repository import list_roles, roles_by_name
 from santaserver.settings import Settings
 from santaserver.unit_of_work import UnitOfWork
 from santaserver.users import account_service as service
@@ -51,7 +53,7 @@ async def _create(work: UnitOfWork, arguments: argparse.Namespace, password: str
         username=arguments.username,
         display_name=arguments.display_name,
         password=password or "",
-        roles=_grants(arguments.role, arguments.tag),
+        roles=_grants(await _role(work.connection, arguments.role), arguments.tag),
     )
     await service.create_user(work, wanted, None, system_clock())
 
@@ -74,13 +76,14 @@ async def _enable(work: UnitOfWork, arguments: argparse.Namespace, _: str | None
 
 
 async def _grant(work: UnitOfWork, arguments: argparse.Namespace, _: str | None) -> None:
-    given = _grants(arguments.role, arguments.tag)
+    given = _grants(await _role(work.connection, arguments.role), arguments.tag)
     await _change_roles(work, arguments.username, lambda held: [*held, *given])
 
 
 async def _revoke(work: UnitOfWork, arguments: argparse.Namespace, _: str | None) -> None:
     tags: list[str | None] = arguments.tag or [None]
-    taken = {(arguments.role, tag and tag.lower()) for tag in tags}
+    role = await _role(work.connection, arguments.role)
+    taken = {(role, tag and tag.lower()) for tag in tags}
 
     def rest(held: list[RoleGrant]) -> list[RoleGrant]:
         kept = [one for one in held if (one.role, one.tag and one.tag.lower()) not in taken]
@@ -110,6 +113,17 @@ async def _find(connection: Connection, username: str) -> repository.UserRow:
     if row is None:
         raise NotFound(service.NO_USER)
     return row
+
+
+async def _role(connection: Connection, name: str | None) -> str | None:
+    """Return the name of a role as it is stored; raise `NotFound` with those that there are."""
+    if name is None:
+        return None
+    found = await roles_by_name(connection, [name])
+    if not found:
+        own = [one.name for one in await list_roles(connection)]
+        raise NotFound(f"There is no role {name}; there are {', '.join([*Role, *own])}")
+    return found[name.lower()].name
 
 
 def _grants(role: str | None, tags: Sequence[str | None] | None) -> list[RoleGrant]:

@@ -390,6 +390,8 @@ COMMANDS: dict[tuple[str, ...], tuple[str, ...] | None] = {
     ("user", "create"): ("ann", "--role", "viewer", "--password-stdin"),
     ("user", "grant"): ("admin", "auditor"),
     ("user", "revoke"): ("viewer", "viewer"),
+    ("user", "join-group"): ("viewer", "crew"),
+    ("user", "leave-group"): ("gone", "crew"),
     ("user", "set-password"): ("admin", "--password-stdin"),
     ("user", "reset-second-factor"): ("viewer",),
     ("user", "disable"): ("viewer",),
@@ -446,6 +448,9 @@ def test_each_command_that_changes_something_writes_entries(
     execute(server.dsn, "update app_user set disabled_at = now() where username = 'gone'")
     end = (server.clock() + timedelta(days=1)).isoformat()
     admin.post("/api/v1/tokens", json=TOKEN | {"expires_at": end}).raise_for_status()
+    group = admin.post("/api/v1/groups", json={"name": "crew"}).json()["id"]
+    gone = value(server.dsn, "select id from app_user where username = 'gone'")
+    admin.put(f"/api/v1/groups/{group}/members/{gone}").raise_for_status()
     before = value(server.dsn, SIZE)
     assert admin.get("/api/v1/auth/me").is_success
     given = COMMANDS[words]

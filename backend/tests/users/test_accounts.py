@@ -269,6 +269,53 @@ def test_users_are_managed_on_the_command_line(
     assert [row["actor_name"] for row in actors] == ["system"]
 
 
+def test_roles_of_ones_own_and_groups_are_given_on_the_command_line(
+    server: RunningServer, admin: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*words: str) -> int:
+        return command(server.dsn, monkeypatch, *words)
+
+    def shown() -> dict[str, Any]:
+        [user] = [one for one in admin.get(USERS).json()["items"] if one["username"] == "ada"]
+        return {"roles": held(user), "groups": user["groups"]}
+
+    role = {"name": "Rule reader", "permissions": ["rule:read"]}
+    admin.post("/api/v1/roles", json=role).raise_for_status()
+    admin.post("/api/v1/groups", json={"name": "Night shift"}).raise_for_status()
+    assert run("create", "ada", "--role", "rule reader", "--password-stdin") == 0
+    assert run("grant", "ada", "viewer") == 0
+    assert run("join-group", "ada", "night SHIFT") == 0
+    assert shown() == {"roles": [("Rule reader", None), ("viewer", None)], "groups": ["Night shift"]}
+    assert run("revoke", "ada", "RULE reader") == 0
+    assert run("leave-group", "ada", "Night shift") == 0
+    assert shown() == {"roles": [("viewer", None)], "groups": []}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("grant", "admin", "raeder"), "There is no role raeder; there are viewer, "),
+        (("grant", "admin", "raeder"), "admin, auditor, Rule reader"),
+        (("join-group", "admin", "day"), "There is no local group day; local groups: Night shift"),
+        (("join-group", "nobody", "night shift"), "There is no such user"),
+        (("leave-group", "admin", "night shift"), "This user is not in the group"),
+    ],
+)
+def test_the_command_line_says_which_roles_and_groups_there_are(
+    server: RunningServer,
+    admin: httpx.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    said: str,
+) -> None:
+    role = {"name": "Rule reader", "permissions": ["rule:read"]}
+    admin.post("/api/v1/roles", json=role).raise_for_status()
+    admin.post("/api/v1/groups", json={"name": "Night shift"}).raise_for_status()
+    assert command(server.dsn, monkeypatch, *words) == 1
+    assert said in "".join(capsys.readouterr())
+
+
 @pytest.mark.parametrize(
     "words",
     [
