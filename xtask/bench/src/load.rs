@@ -78,6 +78,8 @@ pub(crate) struct Outcome {
     pub(crate) rate: f64,
     /// Latency that half kept, in microseconds.
     pub(crate) p50: f64,
+    /// Latency that 95 of 100 kept, in microseconds.
+    pub(crate) p95: f64,
     /// Latency that 99 of 100 kept, in microseconds.
     pub(crate) p99: f64,
 }
@@ -235,6 +237,8 @@ pub(crate) struct FleetOutcome {
     pub(crate) seconds: f64,
     /// Latency that half of the responses kept, in microseconds.
     pub(crate) p50: f64,
+    /// Latency that 95 of 100 responses kept, in microseconds.
+    pub(crate) p95: f64,
     /// Latency that 99 of 100 responses kept, in microseconds.
     pub(crate) p99: f64,
     /// What half of the Macs waited at most for all responses of a sync, in microseconds.
@@ -284,6 +288,7 @@ impl FleetOutcome {
             events: figure(value, "events")?,
             seconds: figure(value, "seconds")?,
             p50: figure(latency, "p50_us")?,
+            p95: figure(latency, "p95_us")?,
             p99: figure(latency, "p99_us")?,
             sync: figure(&value["sync"], "p50_us")?,
             failed,
@@ -357,8 +362,8 @@ impl Outcome {
         let latency = |name: &str| {
             value["latency"][name].as_f64().with_context(|| format!("no latency {name}"))
         };
-        let (p50, p99) = (latency("p50_us")?, latency("p99_us")?);
-        Ok(Self { responses, rate: responses / seconds, p50, p99 })
+        let (p50, p95, p99) = (latency("p50_us")?, latency("p95_us")?, latency("p99_us")?);
+        Ok(Self { responses, rate: responses / seconds, p50, p95, p99 })
     }
 }
 
@@ -411,14 +416,14 @@ mod tests {
     fn result(errors: u64, refused: u64) -> Value {
         json!({
             "responses": 100, "errors": errors, "refused": refused, "first_error": "cut off",
-            "seconds": 2.0, "latency": { "p50_us": 5.0, "p99_us": 9.0 },
+            "seconds": 2.0, "latency": { "p50_us": 5.0, "p95_us": 8.0, "p99_us": 9.0 },
         })
     }
 
     #[test]
     fn a_run_with_a_failure_has_no_figures() {
         let outcome = Outcome::read(&result(0, 0)).expect("figures");
-        assert_eq!(outcome, Outcome { responses: 100.0, rate: 50.0, p50: 5.0, p99: 9.0 });
+        assert_eq!(outcome, Outcome { responses: 100.0, rate: 50.0, p50: 5.0, p95: 8.0, p99: 9.0 });
         let error = Outcome::read(&result(1, 0)).expect_err("an error").to_string();
         assert!(error.contains("cut off"), "{error}");
         assert!(Outcome::read(&result(0, 1)).is_err());

@@ -21,6 +21,7 @@ mod container;
 mod fleet;
 mod load;
 mod machine;
+mod owner;
 mod peers;
 mod plot;
 mod proxy;

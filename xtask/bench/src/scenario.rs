@@ -11,7 +11,7 @@ use xtask::{files, progress, repo, run};
 
 use super::baseline::Baseline;
 use super::table::{Case, Sample};
-use super::{Args, container, fleet, load, proxy, supervise};
+use super::{Args, container, fleet, load, owner, proxy, supervise};
 
 /// One entry of `cargo xtask bench --list`.
 pub(crate) struct Scenario {
@@ -184,6 +184,42 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         prepare: container::prepare,
         run: container::rebuild,
     },
+    Scenario {
+        name: "owner-api",
+        about: "the whole chain, 1,000 clients at the same time; beside nginx, Node, uvicorn and supervisord",
+        prepare: owner::prepare,
+        run: owner::api,
+    },
+    Scenario {
+        name: "owner-static",
+        about: "the console's page and first script, beside the same",
+        prepare: owner::prepare,
+        run: owner::console,
+    },
+    Scenario {
+        name: "owner-restart",
+        about: "requests while the backend is killed and restarted, beside the same",
+        prepare: owner::prepare,
+        run: owner::restart,
+    },
+    Scenario {
+        name: "owner-ws",
+        about: "500 WebSockets that hear a fleet of 20,000 Macs, beside the same",
+        prepare: owner::prepare,
+        run: owner::websockets,
+    },
+    Scenario {
+        name: "owner-mixed",
+        about: "20,000 Macs, 500 open pages and an import at the same time, beside the same",
+        prepare: owner::prepare,
+        run: owner::mixed,
+    },
+    Scenario {
+        name: "owner-promises",
+        about: "the numbers promised to the owner, beside what the other scenarios of this run have measured",
+        prepare: owner::prepare,
+        run: owner::promised,
+    },
 ];
 
 impl Scenario {
@@ -211,6 +247,7 @@ pub(crate) struct Bench {
     pub(crate) baseline: Option<Baseline>,
     only: Option<String>,
     notes: RefCell<Vec<String>>,
+    findings: RefCell<Vec<owner::Finding>>,
 }
 
 impl Bench {
@@ -238,6 +275,7 @@ impl Bench {
             baseline: args.baseline.as_deref().map(Baseline::prepare).transpose()?,
             only: args.case.clone(),
             notes: RefCell::default(),
+            findings: RefCell::default(),
         })
     }
 
@@ -253,6 +291,16 @@ impl Bench {
     /// All of them.
     pub(crate) fn notes(&self) -> Vec<String> {
         self.notes.borrow().clone()
+    }
+
+    /// Keeps a median for the scenario that compares them with what was promised.
+    pub(crate) fn find(&self, finding: owner::Finding) {
+        self.findings.borrow_mut().push(finding);
+    }
+
+    /// All that were kept.
+    pub(crate) fn findings(&self) -> Vec<owner::Finding> {
+        self.findings.borrow().clone()
     }
 
     /// Whether this case, or this subject of an outcome of its own form, was asked for.

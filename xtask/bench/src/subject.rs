@@ -70,10 +70,14 @@ impl Subject {
             Ok(ended || taken())
         })?;
         if ended || !there {
-            let log = fs::read_to_string(&self.log).unwrap_or_default();
-            bail!("{} does not listen on {address}:\n{}", self.name, run::tail(&log));
+            bail!("{} does not listen on {address}:\n{}", self.name, self.last_words());
         }
         Ok(())
+    }
+
+    /// The last lines of its output.
+    pub(crate) fn last_words(&self) -> String {
+        run::tail(&fs::read_to_string(&self.log).unwrap_or_default())
     }
 
     /// CPU time used so far by all threads of all processes.
@@ -94,7 +98,8 @@ impl Subject {
         memory_of(self.child.id())
     }
 
-    fn processes(&self) -> Result<Vec<u32>> {
+    /// The numbers of its processes, parents before their children.
+    pub(crate) fn processes(&self) -> Result<Vec<u32>> {
         processes(self.child.id())
     }
 }

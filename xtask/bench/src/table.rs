@@ -22,6 +22,8 @@ pub(crate) const BACKEND: Metric =
 pub(crate) const RATE: Metric = Metric { name: "rate", unit: "1/s", compared: false };
 /// Latency that half of the responses kept.
 pub(crate) const P50: Metric = Metric { name: "p50", unit: "µs", compared: false };
+/// Latency that 95 of 100 responses kept.
+pub(crate) const P95: Metric = Metric { name: "p95", unit: "µs", compared: false };
 /// Latency that 99 of 100 responses kept.
 pub(crate) const P99: Metric = Metric { name: "p99", unit: "µs", compared: true };
 /// Proportional memory (PSS) of all processes.

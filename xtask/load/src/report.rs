@@ -118,6 +118,8 @@ pub(crate) struct Latency {
     pub(crate) p50_us: f64,
     /// Nine of ten were as fast.
     pub(crate) p90_us: f64,
+    /// 95 of 100 were as fast.
+    pub(crate) p95_us: f64,
     /// 99 of 100 were as fast.
     pub(crate) p99_us: f64,
     /// The slowest.
@@ -172,6 +174,7 @@ impl Tally {
         Latency {
             p50_us: at(0.5),
             p90_us: at(0.9),
+            p95_us: at(0.95),
             p99_us: at(0.99),
             max_us: micros(self.latencies.max()),
         }

@@ -6,7 +6,7 @@ pub(crate) mod browser;
 pub(crate) mod docker;
 pub mod hardened;
 pub(crate) mod nextest;
-pub(crate) mod node;
+pub mod node;
 pub(crate) mod pgbouncer;
 pub mod podman;
 pub mod postgres;

@@ -48,6 +48,11 @@ fn own() -> Option<Node> {
     Some(Node { bin: node.parent()?.to_owned(), npm })
 }
 
+/// The program of a Node to work with.
+pub fn program() -> Result<PathBuf> {
+    Ok(ensure_installed()?.program())
+}
+
 /// A Node to work with, installed on first use where the machine's will not do.
 pub(crate) fn ensure_installed() -> Result<Node> {
     if let Some(own) = own() {

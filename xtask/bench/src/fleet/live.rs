@@ -1,6 +1,7 @@
 //! What open pages of the console cost while a fleet syncs, and what an import of
 //! rules costs the syncs.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -89,8 +90,7 @@ fn beside(bench: &Bench, name: &str) -> Result<Case> {
         Some(rules) => format!("an import of {rules} rules"),
     };
     bench.alternate(name, &mut subjects, called, |rules| {
-        let import =
-            rules.map(|rules| Import::start(&chain, &cookie, NOBODY, rules)).transpose()?;
+        let import = rules.map(|rules| import_into(&chain, &cookie, NOBODY, rules)).transpose()?;
         let mut sample = syncs(bench, &cluster, &mut chain, bench.seconds)?;
         if let Some(import) = import {
             sample.push((IMPORT, import.finish(bench.seconds)?));
@@ -109,7 +109,7 @@ fn everybody(bench: &Bench, name: &str) -> Result<Case> {
         let mut chain = full(bench, &cluster, *kind)?;
         let cookie = chain.database.login()?;
         warm_up(bench, &cluster, &mut chain)?;
-        let import = Import::start(&chain, &cookie, EVERYBODY, IMPORTED)?;
+        let import = import_into(&chain, &cookie, EVERYBODY, IMPORTED)?;
         let mut load = chain.fleet(MACS, bench.seconds);
         load.pages = Some(FETCHED);
         let (outcome, costs) = chain.measure(bench, &cluster, &load)?;
@@ -156,15 +156,26 @@ fn costs_and_latency(outcome: &FleetOutcome, costs: [f64; 3]) -> Sample {
 }
 
 /// An import by the REST interface, beside the syncs; ended when dropped.
-struct Import(ChildGuard);
+pub(crate) struct Import(ChildGuard);
+
+fn import_into(chain: &Chain, cookie: &str, layer: &str, rules: u32) -> Result<Import> {
+    Import::start(chain.address(), &chain.database.folder, cookie, layer, rules)
+}
 
 impl Import {
-    fn start(chain: &Chain, cookie: &str, layer: &str, rules: u32) -> Result<Self> {
+    /// Begins one at the server with this address; `backend` has the program that imports.
+    pub(crate) fn start(
+        address: &str,
+        backend: &Path,
+        cookie: &str,
+        layer: &str,
+        rules: u32,
+    ) -> Result<Self> {
         let child = Command::new(python::interpreter())
             .args(["-m", "tests.bench.importing", "--url"])
-            .arg(format!("http://{}", chain.address()))
+            .arg(format!("http://{address}"))
             .args(["--cookie", cookie, "--layer", layer, "--rules", &rules.to_string()])
-            .current_dir(&chain.database.folder)
+            .current_dir(backend)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -173,7 +184,7 @@ impl Import {
     }
 
     /// Gives how long the import took; it has to end while the fleet syncs.
-    fn finish(mut self, seconds: f64) -> Result<f64> {
+    pub(crate) fn finish(mut self, seconds: f64) -> Result<f64> {
         let ended = self.0.0.try_wait().context("the import")?;
         let status = ended.with_context(|| {
             format!("the import took longer than the {seconds} s of syncs: use more --seconds")

@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn cpu_time_is_shared_among_the_answers() {
-        let outcome = load::Outcome { responses: 1000.0, rate: 500.0, p50: 1.0, p99: 2.0 };
+        let outcome =
+            load::Outcome { responses: 1000.0, rate: 500.0, p50: 1.0, p95: 1.5, p99: 2.0 };
         assert_eq!(sample(&outcome, 0.01).0[0], (CPU, 10.0));
     }
 

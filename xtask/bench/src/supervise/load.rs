@@ -18,20 +18,20 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Where requests go.
 #[derive(Clone)]
-pub(super) enum Target {
+pub(crate) enum Target {
     Unix(PathBuf),
     Tcp(SocketAddr),
 }
 
 /// What became of the requests of one stream.
 #[derive(Default)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     /// Of those that were answered with 200, in milliseconds.
-    pub(super) latencies: Vec<f64>,
-    pub(super) failed: u64,
+    pub(crate) latencies: Vec<f64>,
+    pub(crate) failed: u64,
     /// Of the failed ones, those whose connection was refused.
-    pub(super) refused: u64,
-    pub(super) reasons: BTreeMap<String, u64>,
+    pub(crate) refused: u64,
+    pub(crate) reasons: BTreeMap<String, u64>,
 }
 
 impl Tally {
@@ -47,7 +47,8 @@ impl Tally {
         }
     }
 
-    fn join(mut self, other: Self) -> Self {
+    /// Those of two streams.
+    pub(crate) fn join(mut self, other: Self) -> Self {
         self.latencies.extend(other.latencies);
         self.failed += other.failed;
         self.refused += other.refused;
@@ -115,7 +116,7 @@ impl Connection {
 }
 
 /// `rate` requests a second until `done`, on kept or on fresh connections.
-pub(super) fn stream(target: &Target, keep_alive: bool, rate: u32, done: &AtomicBool) -> Tally {
+pub(crate) fn stream(target: &Target, keep_alive: bool, rate: u32, done: &AtomicBool) -> Tally {
     let begun = Instant::now();
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)

@@ -4,7 +4,7 @@
 
 mod figures;
 mod install;
-mod load;
+pub(crate) mod load;
 mod peer;
 mod process;
 mod requests;
