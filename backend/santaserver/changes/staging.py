@@ -32,10 +32,10 @@ VERSIONS = """select v.id, v.rule_id, v.layer_id, v.rule_type, v.identifier, v.p
   from {} v"""
 CONTENT = """({0}.policy, {0}.cel_expr, {0}.custom_msg, {0}.custom_url, {0}.needs_level,
   {0}.grants_compiler, {0}.locked, {0}.starts_at, {0}.expires_at)"""
-BEFORE, LIVE = CONTENT.format("b"), CONTENT.format("p")
-WHY = """case
+BEFORE, AFTER, LIVE = (CONTENT.format(name) for name in "bap")
+WHY = f"""case
     when l.removed_at is not null then 'layer_gone'
-    when p.id is distinct from a.id then 'changed'
+    when {LIVE} is distinct from {AFTER} or p.comment is distinct from a.comment then 'changed'
     when b.expires_at <= $5 then 'expired'
     when b.waits and b.starts_at <= $5 then 'started'
     when b.waits and not p.waits then 'in_force' end"""
