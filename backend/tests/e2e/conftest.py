@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, StorageState, expect, sync_playwright
 
+from tests.e2e.changes import Careful, Changes, expect_none_anywhere
 from tests.support import secrets
 from tests.support.rest_client import RestClient
 from tests.support.santa_client import SimulatedMac
@@ -45,7 +46,10 @@ class Deployment:
     @contextmanager
     def api(self) -> Iterator[RestClient]:
         """Yield a logged-in client."""
-        hooks = {"response": [secrets.watch]}
+        hooks: dict[str, list[Callable[..., None]]] = {
+            "request": [expect_none_anywhere],
+            "response": [secrets.watch],
+        }
         with RestClient(
             base_url=self.url, headers={"Origin": self.url}, timeout=30, event_hooks=hooks
         ) as client:
@@ -122,6 +126,12 @@ def form_dialog(page: Page) -> Locator:
     return page.get_by_role("dialog").filter(has_not=yes)
 
 
+def submit(dialog: Locator, button: str) -> None:
+    """Click the button of a dialog, and wait until it is closed: what it makes is saved by then."""
+    dialog.get_by_role("button", name=button).click()
+    expect(dialog).to_be_hidden()
+
+
 @dataclass
 class Visit:
     """A page and the errors in its console."""
@@ -138,12 +148,14 @@ def open_page(browser: Browser, deployment: Deployment, request: pytest.FixtureR
     """Return a function that opens a new browser at a path; a failure leaves a screenshot."""
     contexts = []
     visits = []
+    changes = []
 
     def opened(path: str = "/", *, confirms: bool = True, **options: Any) -> Visit:  # noqa: ANN401 - options of the browser
         context = browser.new_context(base_url=deployment.url, **options)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(TIMEOUT)
+        changes.append(Changes(page))
         visit = Visit(page, [])
 
         def hear(message: ConsoleMessage) -> None:
@@ -159,10 +171,16 @@ def open_page(browser: Browser, deployment: Deployment, request: pytest.FixtureR
         return visit
 
     yield opened
-    for number, visit in enumerate(visits if request.node.stash.get(FAILED, False) else []):
+    failed = request.node.stash.get(FAILED, False)
+    for change in changes:
+        change.close()
+    for number, visit in enumerate(visits if failed else []):
         name = re.sub(r"[^a-z0-9]+", "-", request.node.name)
         picture = deployment.artifacts / f"{name}-{number}.png"
         visit.page.screenshot(path=picture, full_page=True)
+    if not failed:
+        for change in changes:
+            change.expect_none("the end")
     for context in contexts:
         context.close()
 
@@ -204,7 +222,7 @@ def mac(deployment: Deployment) -> Iterator[Callable[..., SimulatedMac]]:
     macs: list[SimulatedMac] = []
 
     def made(**fields: Any) -> SimulatedMac:  # noqa: ANN401 - fields of the Mac
-        one = SimulatedMac(deployment.url, secret=deployment.secret, **fields)
+        one = SimulatedMac(deployment.url, secret=deployment.secret, transport=Careful(), **fields)
         macs.append(one)
         return one
 

@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import Deployment, OpenPage, form_dialog
+from tests.e2e.conftest import Deployment, OpenPage, form_dialog, submit
 from tests.e2e.test_console import WIDTHS
 from tests.e2e.test_people import fits, row_of
 from tests.e2e.test_roles import enter, made, team, user
@@ -42,7 +42,7 @@ def test_a_member_may_what_the_group_may_for_its_tag(
     dialog.get_by_label("Role 1", exact=True).select_option("operator")
     dialog.get_by_label("Where role 1 holds").select_option(tag)
     fits(page)
-    dialog.get_by_role("button", name="Create group").click()
+    submit(dialog, "Create group")
     page.goto(f"/people/groups?q={group}")
     expect(row_of(page, group)).to_contain_text(f"Operator for {tag}")
     row_of(page, group).get_by_role("button", name="Members").click()
@@ -88,13 +88,13 @@ def test_a_role_of_ones_own_is_made_given_and_kept_while_it_is_used(
     dialog.get_by_label("Name").fill(role)
     dialog.get_by_label("machine:read").check()
     fits(page)
-    dialog.get_by_role("button", name="Create role").click()
+    submit(dialog, "Create role")
     expect(row_of(page, role)).to_contain_text("machine:read")
     page.goto(f"/people?q={helper}")
     row_of(page, helper).get_by_role("button", name="Edit").click()
     dialog = form_dialog(page)
     dialog.get_by_label("Role 1", exact=True).select_option(role)
-    dialog.get_by_role("button", name="Save").click()
+    submit(dialog, "Save")
     expect(row_of(page, helper)).to_contain_text(role)
     page.goto("/people/roles")
     row_of(page, role).get_by_role("button", name="Remove").click()
@@ -127,8 +127,7 @@ def test_what_someone_else_saved_is_shown_beside_ones_own_changes(
     expect(dialog.get_by_role("alert")).to_contain_text("Nothing you entered is lost")
     expect(dialog.get_by_label("Description", exact=False).first).to_have_value("mine")
     dialog.get_by_role("group", name="Description").get_by_label("Yours: mine").check()
-    dialog.get_by_role("button", name="Save").click()
-    expect(dialog).to_be_hidden()
+    submit(dialog, "Save")
     with deployment.api() as api:
         items = api.get(f"/api/v1/{kind}").raise_for_status().json()["items"]
     assert [item["description"] for item in items if item["name"] == name] == ["mine"]

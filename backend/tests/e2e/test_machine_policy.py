@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import Deployment, OpenPage, form_dialog
+from tests.e2e.conftest import Deployment, OpenPage, form_dialog, submit
 from tests.support.santa_client import SimulatedMac
 
 NewMac = Callable[..., SimulatedMac]
@@ -98,8 +98,7 @@ def test_monitor_mode_begins_with_a_reason_and_ends_early(mac: NewMac, logged_in
     expect(dialog.get_by_label("Reason")).to_be_focused()
     dialog.get_by_label("Reason").fill("a new tool is being tried")
     dialog.get_by_label("Duration").select_option(label="15 minutes")
-    dialog.get_by_role("button", name="Start Monitor mode").click()
-    expect(dialog).to_be_hidden()
+    submit(dialog, "Start Monitor mode")
     expect(page.get_by_text("Monitor mode until")).to_be_visible()
     assert one.sync().settings["client_mode"] == "MONITOR"
     page.get_by_role("button", name="End Monitor mode").click()

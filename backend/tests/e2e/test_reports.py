@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import Deployment, OpenPage, form_dialog
+from tests.e2e.conftest import Deployment, OpenPage, form_dialog, submit
 from tests.support.santa_client import SimulatedMac
 
 NewMac = Callable[..., SimulatedMac]
@@ -31,8 +31,7 @@ def test_a_program_is_found_and_a_rule_made_from_it(
     row.get_by_role("button", name="Create rule").click()
     dialog = form_dialog(page)
     expect(dialog.get_by_label("Identifier")).to_have_value(sha256)
-    dialog.get_by_role("button", name="Create rule").click()
-    expect(dialog).to_be_hidden()
+    submit(dialog, "Create rule")
     one.sync()
     assert one.rules["BINARY", sha256][0] == "ALLOWLIST"
     with deployment.api() as api:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.axe import violations
-from tests.e2e.conftest import Deployment, OpenPage, Visit, form_dialog
+from tests.e2e.conftest import Deployment, OpenPage, Visit, form_dialog, submit
 from tests.e2e.test_console import WIDTHS
 from tests.support import secrets
 from tests.support.santa_client import SimulatedMac
@@ -131,8 +131,7 @@ def test_an_operator_for_a_tag_sees_and_changes_only_what_has_the_tag(
     dialog.get_by_label("Type").select_option("TEAMID")
     another = team()
     dialog.get_by_label("Identifier").fill(another)
-    dialog.get_by_role("button", name="Create rule").click()
-    expect(dialog).to_be_hidden()
+    submit(dialog, "Create rule")
     expect(page.get_by_text(another)).to_be_visible()
     expect(page.get_by_role("button", name="Edit")).to_have_count(2)
     assert violations(page) == []

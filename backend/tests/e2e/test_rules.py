@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.conftest import Deployment, OpenPage, form_dialog
+from tests.e2e.conftest import Deployment, OpenPage, form_dialog, submit
 from tests.support.santa_client import SimulatedMac
 
 NewMac = Callable[..., SimulatedMac]
@@ -49,8 +49,7 @@ def test_a_rule_for_one_machine_is_found_filtered_and_edited(
     expect(dialog.get_by_label("Machine", exact=True)).to_have_value(re.compile(name))
     dialog.get_by_label("Locked").check()
     dialog.get_by_label("Expires").fill("2098-05-04T12:30")
-    dialog.get_by_role("button", name="Create rule").click()
-    expect(dialog).to_be_hidden()
+    submit(dialog, "Create rule")
     one.sync(), other.sync()
     assert one.rules["BINARY", TARGET][0] == "BLOCKLIST"
     assert ("BINARY", TARGET) not in other.rules
@@ -65,8 +64,7 @@ def test_a_rule_for_one_machine_is_found_filtered_and_edited(
     expect(dialog.get_by_label("Locked")).to_be_checked()
     expect(dialog.get_by_label("Expires")).to_have_value("2098-05-04T12:30")
     dialog.get_by_label("Policy").select_option("ALLOWLIST")
-    dialog.get_by_role("button", name="Save rule").click()
-    expect(dialog).to_be_hidden()
+    submit(dialog, "Save rule")
     with deployment.api() as api:
         rule = api.get("/api/v1/rules", params={"q": TARGET}).json()["items"][0]
     assert (rule["locked"], rule["policy"], rule["layer"]) == (
@@ -95,8 +93,7 @@ def test_a_mask_is_explained_and_takes_the_rule_away(
     dialog.get_by_label("User", exact=True).fill(user)
     dialog.get_by_label("Policy").select_option("NONE")
     expect(dialog.get_by_text("Masks the rules of lower layers")).to_be_visible()
-    dialog.get_by_role("button", name="Create rule").click()
-    expect(dialog).to_be_hidden()
+    submit(dialog, "Create rule")
     masked.sync()
     assert ("BINARY", TARGET) not in masked.rules
 
@@ -146,8 +143,7 @@ def test_two_people_edit_the_same_rule_and_neither_loses_anything(
         forms.append(visit.page.get_by_role("dialog", name="Edit rule"))
     forms[0].get_by_label("Comment").fill("the first one's")
     forms[0].get_by_label("Locked").check()
-    forms[0].get_by_role("button", name="Save rule").click()
-    expect(forms[0]).to_be_hidden()
+    submit(forms[0], "Save rule")
     forms[1].get_by_label("Comment").fill("the second one's")
     forms[1].get_by_role("button", name="Save rule").click()
     expect(forms[1].get_by_role("alert")).to_contain_text("Nothing you entered is lost")
@@ -159,8 +155,7 @@ def test_two_people_edit_the_same_rule_and_neither_loses_anything(
     comment.get_by_label("Theirs: the first one's").check()
     expect(forms[1].get_by_label("Comment")).to_have_value("the first one's")
     comment.get_by_label("Yours: the second one's").check()
-    forms[1].get_by_role("button", name="Save rule").click()
-    expect(forms[1]).to_be_hidden()
+    submit(forms[1], "Save rule")
     with deployment.api() as api:
         stored = api.get(f"/api/v1/rules/{rule}").json()
     assert (stored["comment"], stored["locked"]) == ("the second one's", True)

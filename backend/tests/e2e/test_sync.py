@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import Deployment, OpenPage, form_dialog
+from tests.e2e.conftest import Deployment, OpenPage, form_dialog, submit
 from tests.support.santa_client import SimulatedMac, SyncError
 
 NewMac = Callable[..., SimulatedMac]
@@ -68,8 +68,7 @@ def test_a_rule_made_and_removed_in_the_browser_reaches_the_mac(mac: NewMac, log
     dialog.get_by_label("Policy").select_option("BLOCKLIST")
     dialog.get_by_label("Identifier").fill(TEAM.lower())
     dialog.get_by_label("Comment").fill("from the end-to-end test")
-    dialog.get_by_role("button", name="Create rule").click()
-    expect(dialog).to_be_hidden()
+    submit(dialog, "Create rule")
     row = page.get_by_role("row").filter(has_text=TEAM)
     expect(row).to_be_visible()
 
