@@ -7,13 +7,24 @@ import subprocess
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, StorageState, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    StorageState,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
-from tests.e2e.changes import Careful, Changes, expect_none_anywhere
+from tests.e2e.pending import Careful, Pending, expect_none_anywhere
 from tests.support import secrets
 from tests.support.rest_client import RestClient
 from tests.support.santa_client import SimulatedMac
@@ -145,18 +156,32 @@ OpenPage = Callable[..., Visit]
 
 @pytest.fixture
 def open_page(browser: Browser, deployment: Deployment, request: pytest.FixtureRequest) -> Iterator[OpenPage]:
-    """Return a function that opens a new browser at a path; a failure leaves a screenshot."""
-    contexts = []
+    """Return a function that opens a page of a browser, of a new one unless it is told `within` which.
+
+    A failure leaves a screenshot.
+    """
+    contexts: list[BrowserContext] = []
     visits = []
     changes = []
 
-    def opened(path: str = "/", *, confirms: bool = True, **options: Any) -> Visit:  # noqa: ANN401 - options of the browser
-        context = browser.new_context(base_url=deployment.url, **options)
-        contexts.append(context)
-        page = context.new_page()
+    def opened(
+        path: str = "/",
+        *,
+        confirms: bool = True,
+        viewport: ViewportSize | None = None,
+        within: BrowserContext | None = None,
+        **options: Any,  # noqa: ANN401 - options of the browser
+    ) -> Visit:
+        if within is None:
+            within = browser.new_context(base_url=deployment.url, **options)
+            contexts.append(within)
+        page = within.new_page()
+        if viewport:
+            page.set_viewport_size(viewport)
         page.set_default_timeout(TIMEOUT)
-        changes.append(Changes(page))
+        changes.append(Pending(page))
         visit = Visit(page, [])
+        visits.append(visit)
 
         def hear(message: ConsoleMessage) -> None:
             if message.type == "error" and ASKED not in message.text:
@@ -167,22 +192,22 @@ def open_page(browser: Browser, deployment: Deployment, request: pytest.FixtureR
         if confirms:
             page.add_locator_handler(page.get_by_role("dialog", name=QUESTION), confirm)
         page.goto(path)
-        visits.append(visit)
         return visit
 
     yield opened
     failed = request.node.stash.get(FAILED, False)
-    for change in changes:
-        change.close()
-    for number, visit in enumerate(visits if failed else []):
-        name = re.sub(r"[^a-z0-9]+", "-", request.node.name)
-        picture = deployment.artifacts / f"{name}-{number}.png"
-        visit.page.screenshot(path=picture, full_page=True)
-    if not failed:
-        for change in changes:
+    try:
+        for number, visit in enumerate(visits if failed else []):
+            name = re.sub(r"[^a-z0-9]+", "-", request.node.name)
+            visit.page.screenshot(path=deployment.artifacts / f"{name}-{number}.png", full_page=True)
+        for change in changes if not failed else []:
             change.expect_none("the end")
-    for context in contexts:
-        context.close()
+    finally:
+        for visit, change in zip(visits, changes, strict=True):
+            change.close()
+            visit.page.close()
+        for context in contexts:
+            context.close()
 
 
 @pytest.fixture(scope="session")
@@ -198,14 +223,18 @@ def session(browser: Browser, deployment: Deployment) -> StorageState:
     return state
 
 
+@pytest.fixture(scope="session")
+def desk(browser: Browser, deployment: Deployment, session: StorageState) -> Iterator[BrowserContext]:
+    """Return the administrator's browser: it has the console's files, so that a page takes half as long."""
+    context = browser.new_context(base_url=deployment.url, storage_state=session)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def logged_in(open_page: OpenPage, session: StorageState) -> OpenPage:
+def logged_in(open_page: OpenPage, desk: BrowserContext) -> OpenPage:
     """Return a function that opens a page as the administrator."""
-
-    def opened(path: str = "/", **options: Any) -> Visit:  # noqa: ANN401 - options of the browser
-        return open_page(path, storage_state=session, **options)
-
-    return opened
+    return partial(open_page, within=desk)
 
 
 def log_in(page: Page, deployment: Deployment) -> None:

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.axe import violations
 from tests.e2e.conftest import Deployment, OpenPage, form_dialog
-from tests.e2e.test_console import WIDTHS
+from tests.e2e.layout import WIDTHS
 from tests.e2e.test_roles import enter, made, team, user
 
 

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
-import pytest
 from playwright.sync_api import Page, Request, Response, WebSocketRoute, expect
 
 from tests.e2e.conftest import Deployment, OpenPage, form_dialog
@@ -39,10 +38,10 @@ def keep(found: list[T]) -> Callable[[T], None]:
 
 
 def test_a_stranger_sees_no_errors_on_the_way_to_the_login(open_page: OpenPage) -> None:
+    visit = open_page("/favicon.svg")
+    responses: list[Response] = []
+    visit.page.on("response", keep(responses))
     for path in ("/", "/machines", "/settings?layer=global"):
-        visit = open_page("/favicon.svg")
-        responses: list[Response] = []
-        visit.page.on("response", keep(responses))
         visit.page.goto(path)
         visit.page.get_by_label("Password").wait_for()
         visit.page.wait_for_load_state("networkidle")
@@ -59,11 +58,12 @@ def without_updates(browser: WebSocketRoute) -> None:
 def test_no_page_reads_anything_twice(logged_in: OpenPage, mac: NewMac) -> None:
     one = mac()
     one.sync()
+    visit = logged_in("/favicon.svg")
+    visit.page.route_web_socket("**/api/v1/live*", without_updates)
+    requests: list[Request] = []
+    visit.page.on("request", keep(requests))
     for path in (*PAGES, f"/machines/{one.machine_id}"):
-        visit = logged_in("/favicon.svg")
-        visit.page.route_web_socket("**/api/v1/live*", without_updates)
-        requests: list[Request] = []
-        visit.page.on("request", keep(requests))
+        requests.clear()
         visit.page.goto(path)
         visit.page.get_by_text("Live", exact=True).first.wait_for()
         visit.page.wait_for_load_state("networkidle")
@@ -166,18 +166,19 @@ def test_the_page_for_who_is_blocked_names_the_contact_of_the_settings(
             api.put("/api/v1/blocked/contact", json={"text": "", "url": ""}).raise_for_status()
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_is_wider_than_the_window(logged_in: OpenPage, mac: NewMac, width: int) -> None:
+def test_nothing_is_wider_than_the_window(logged_in: OpenPage, mac: NewMac) -> None:
     one = mac(hostname="a-rather-long-host-name-of-the-third-floor.office.example.com")
     one.sync()
     one.block("A program with a long name that goes on", time.time())
-    page = logged_in("/", viewport={"width": width, "height": 900}).page
+    page = logged_in("/favicon.svg").page
     for path in (*PAGES, f"/machines/{one.machine_id}", "/rules/files", "/blocked/" + "a" * 64):
         page.goto(path)
         page.get_by_role("heading", level=1).wait_for()
         page.wait_for_load_state("networkidle")
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
-        assert page.evaluate(CLIPPED) == [], path
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, (path, width)
+            assert page.evaluate(CLIPPED) == [], (path, width)
 
 
 CLIPPED = """

@@ -56,11 +56,11 @@ def test_metrics_stand_on_the_admin_listener_only(deployment: Deployment) -> Non
 @pytest.mark.parametrize("restart", ["restart", "rolling-restart"])
 def test_a_restart_under_load_fails_no_request(deployment: Deployment, restart: str, service: str) -> None:
     with Load(deployment.url) as load:
-        for _ in range(3):
+        for _ in range(2):
             deployment.supervise(restart, service)
             load.wait_for_answers(20)
     assert load.failures == []
-    assert load.served > 60
+    assert load.served >= 40
 
 
 def test_status_shows_every_service_ready(deployment: Deployment) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.axe import violations
 from tests.e2e.conftest import Deployment, OpenPage, form_dialog
-from tests.e2e.test_accessibility import overflow
+from tests.e2e.layout import fits
 from tests.support.santa_client import SimulatedMac
 
 
@@ -85,9 +85,7 @@ def test_macs_move_to_the_next_secret_by_themselves(deployment: Deployment, logg
     previous = dialog.get_by_role("listitem").filter(has_text="works until")
     previous.get_by_role("button", name="Show Macs").click()
     expect(previous.get_by_role("link", name=f"mover-{number}")).to_be_visible()
-    assert violations(page) == []
-    page.set_viewport_size({"width": 375, "height": 800})
-    assert (violations(page), max(overflow(page), 0)) == ([], 0)
+    fits(page)
     mac.secret = new
     mac.sync()
     expect(previous).to_contain_text("No Mac uses it")

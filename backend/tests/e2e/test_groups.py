@@ -6,15 +6,12 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import Deployment, OpenPage, form_dialog, submit
-from tests.e2e.test_console import WIDTHS
-from tests.e2e.test_people import fits, row_of
+from tests.e2e.layout import fits
+from tests.e2e.test_people import row_of
 from tests.e2e.test_roles import enter, made, team, user
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_a_member_may_what_the_group_may_for_its_tag(
-    open_page: OpenPage, deployment: Deployment, width: str
-) -> None:
+def test_a_member_may_what_the_group_may_for_its_tag(open_page: OpenPage, deployment: Deployment) -> None:
     tag, other, group = (f"{word}-{uuid4().hex[:6]}" for word in ("lab", "office", "desk"))
     here, elsewhere = team(), team()
     with deployment.api() as api:
@@ -29,7 +26,7 @@ def test_a_member_may_what_the_group_may_for_its_tag(
                 policy="BLOCKLIST",
                 layer=f"tag:{name}",
             )
-    admin = enter(open_page, boss, width, "Overview")
+    admin = enter(open_page, boss, "phone", "Overview")
     page = admin.page
     page.goto("/people")
     page.get_by_role("navigation", name="People").get_by_role("link", name="Groups").click()
@@ -53,7 +50,7 @@ def test_a_member_may_what_the_group_may_for_its_tag(
     expect(row_of(page, member)).to_contain_text("Enabled")
     fits(page)
 
-    theirs = enter(open_page, member, width, "Machines")
+    theirs = enter(open_page, member, "phone", "Machines")
     theirs.page.goto("/rules")
     expect(theirs.page.get_by_text(here[:8]).first).to_be_visible()
     expect(theirs.page.get_by_text(elsewhere[:8])).to_have_count(0)
@@ -71,14 +68,13 @@ def test_a_member_may_what_the_group_may_for_its_tag(
     assert (admin.complaints, theirs.complaints) == ([], [])
 
 
-@pytest.mark.parametrize("width", WIDTHS)
 def test_a_role_of_ones_own_is_made_given_and_kept_while_it_is_used(
-    open_page: OpenPage, deployment: Deployment, width: str
+    open_page: OpenPage, deployment: Deployment
 ) -> None:
     role = f"Help desk {uuid4().hex[:6]}"
     with deployment.api() as api:
         boss, helper = user(api, {"role": "admin"}), user(api, {"role": "viewer"})
-    visit = enter(open_page, boss, width, "Overview")
+    visit = enter(open_page, boss, "phone", "Overview")
     page = visit.page
     page.goto("/people/roles")
     expect(row_of(page, "looks up programs")).to_be_visible()

@@ -1,4 +1,4 @@
-"""The checks of `changes.py`: a test that does not wait for a change fails, however fast the server is."""
+"""The checks of `pending.py`: a test that does not wait for a change fails, however fast the server is."""
 
 from functools import partial
 from uuid import uuid4

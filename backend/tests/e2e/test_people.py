@@ -4,12 +4,10 @@ import json
 from uuid import uuid4
 
 import httpx
-import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.e2e.axe import violations
 from tests.e2e.conftest import Deployment, OpenPage, form_dialog
-from tests.e2e.test_console import WIDTHS
+from tests.e2e.layout import WIDTHS, fits
 from tests.e2e.test_roles import PASSWORD, enter, user
 from tests.support import secrets
 
@@ -20,13 +18,6 @@ def row_of(page: Page, name: str) -> Locator:
     return page.get_by_role("row").filter(has_text=name)
 
 
-def fits(page: Page) -> None:
-    """Check that nothing is cut off and nothing is inaccessible."""
-    assert violations(page) == []
-    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert page.evaluate(wide) <= 0
-
-
 def shown(dialog: Locator) -> str:
     """Return the secret that a dialog shows once."""
     text = dialog.locator(".copy .mono").inner_text()
@@ -34,15 +25,12 @@ def shown(dialog: Locator) -> str:
     return text
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_someone_is_invited_and_chooses_a_password(
-    open_page: OpenPage, deployment: Deployment, width: str
-) -> None:
+def test_someone_is_invited_and_chooses_a_password(open_page: OpenPage, deployment: Deployment) -> None:
     secrets.remember(NEXT)
     with deployment.api() as api:
         boss = user(api, {"role": "admin"})
     name = f"ada-{uuid4().hex[:8]}"
-    visit = enter(open_page, boss, width, "Overview")
+    visit = enter(open_page, boss, "phone", "Overview")
     page = visit.page
     page.goto(f"/people?q={boss}")
     expect(row_of(page, boss)).to_be_visible()
@@ -59,7 +47,7 @@ def test_someone_is_invited_and_chooses_a_password(
     expect(row_of(page, name)).to_contain_text("Invited")
     expect(row_of(page, name)).to_contain_text("Auditor")
 
-    theirs = open_page(link.removeprefix(deployment.url), viewport=WIDTHS[width])
+    theirs = open_page(link.removeprefix(deployment.url), viewport=WIDTHS["phone"])
     setup = theirs.page
     expect(setup.get_by_role("heading", name="Choose your password")).to_be_visible()
     assert "#" not in setup.url
@@ -77,14 +65,13 @@ def test_someone_is_invited_and_chooses_a_password(
     assert (visit.complaints, theirs.complaints) == ([], [])
 
 
-@pytest.mark.parametrize("width", WIDTHS)
 def test_a_service_account_gets_a_token_that_is_rotated_and_revoked(
-    open_page: OpenPage, deployment: Deployment, width: str
+    open_page: OpenPage, deployment: Deployment
 ) -> None:
     with deployment.api() as api:
         boss = user(api, {"role": "admin"})
     name = f"bot-{uuid4().hex[:8]}"
-    visit = enter(open_page, boss, width, "Overview")
+    visit = enter(open_page, boss, "phone", "Overview")
     page = visit.page
     page.goto(f"/people?q={name}")
     page.get_by_role("button", name="New user").click()
@@ -152,13 +139,12 @@ def test_an_old_login_is_asked_for_the_password_and_the_change_is_made(
     secrets.remember(*(str(cookie["value"]) for cookie in page.context.cookies()))
 
 
-@pytest.mark.parametrize("width", WIDTHS)
 def test_a_user_sees_the_own_sessions_and_ends_the_others(
-    open_page: OpenPage, deployment: Deployment, width: str
+    open_page: OpenPage, deployment: Deployment
 ) -> None:
     with deployment.api() as api:
         name = user(api, {"role": "viewer"})
-    here, one, two = (enter(open_page, name, width, "Overview") for _ in range(3))
+    here, one, two = (enter(open_page, name, "phone", "Overview") for _ in range(3))
     page = here.page
     page.goto("/account")
     sessions = page.get_by_role("region", name="Sessions")

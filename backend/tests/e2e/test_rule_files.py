@@ -4,12 +4,10 @@ import json
 import time
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
-from tests.e2e.axe import violations
 from tests.e2e.conftest import Deployment, OpenPage
-from tests.e2e.test_console import WIDTHS
+from tests.e2e.layout import WIDTHS, fits
 from tests.support.santa_client import SimulatedMac
 
 NewMac = Callable[..., SimulatedMac]
@@ -27,7 +25,7 @@ def test_a_file_is_previewed_corrected_applied_and_exported(
     one, two = f"{number:064x}", f"{number + 1:064x}"
     known = mac()
     known.sync()
-    visit = logged_in("/rules", accept_downloads=True)
+    visit = logged_in("/rules")
     page = visit.page
     page.get_by_role("link", name="Import and export").click()
     page.get_by_role("button", name="Preview").click()
@@ -93,13 +91,12 @@ identifier = "{two}"
 """
 
 
-@pytest.mark.parametrize("width", WIDTHS)
 def test_a_moroz_file_is_dropped_understood_corrected_and_imported(
-    deployment: Deployment, logged_in: OpenPage, width: str
+    deployment: Deployment, logged_in: OpenPage
 ) -> None:
     number = time.time_ns()
     one, two = f"{number:064x}", f"{number + 1:064x}"
-    visit = logged_in("/rules/files", viewport=WIDTHS[width])
+    visit = logged_in("/rules/files", viewport=WIDTHS["phone"])
     page = visit.page
     drop(page, "global.toml", MOROZ.format(one=one, two=two, policy="BLOKLIST"))
     page.get_by_role("button", name="Preview").click()
@@ -110,7 +107,7 @@ def test_a_moroz_file_is_dropped_understood_corrected_and_imported(
     expect(mistake).to_contain_text("policy")
     page.get_by_text("Earlier words (1)").click()
     expect(page.get_by_text("is today called ALLOWLIST")).to_be_visible()
-    assert violations(page) == []
+    fits(page)
 
     drop(page, "global.toml", MOROZ.format(one=one, two=two, policy="BLOCKLIST"))
     page.get_by_role("button", name="Preview").click()
@@ -118,7 +115,7 @@ def test_a_moroz_file_is_dropped_understood_corrected_and_imported(
     page.get_by_label("Messages of allow rules become comments").check()
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_text("2 rules are added.")).to_be_visible()
-    assert violations(page) == []
+    fits(page)
     page.get_by_role("button", name="Apply import").click()
     expect(page.get_by_text("Imported as policy version")).to_be_visible()
     with deployment.api() as api:

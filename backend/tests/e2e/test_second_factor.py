@@ -14,8 +14,8 @@ from playwright.sync_api import Page, Route, expect
 from santaserver.second_factor import totp
 from tests.e2e.chain import Pair, free_addresses
 from tests.e2e.conftest import Deployment, OpenPage, form_dialog
-from tests.e2e.test_console import WIDTHS
-from tests.e2e.test_people import NEXT, fits, row_of, shown
+from tests.e2e.layout import WIDTHS, fits
+from tests.e2e.test_people import NEXT, row_of, shown
 from tests.e2e.test_roles import PASSWORD, user
 from tests.support import secrets
 
@@ -97,11 +97,10 @@ def stored_codes(page: Page) -> list[str]:
     return codes
 
 
-@pytest.mark.parametrize("width", WIDTHS)
 def test_a_passkey_is_added_logs_in_and_is_removed(
-    open_page: OpenPage, deployment: Deployment, office: str, width: str
+    open_page: OpenPage, deployment: Deployment, office: str
 ) -> None:
-    page = visit(open_page, f"{office}/account", width)
+    page = visit(open_page, f"{office}/account", "phone")
     expect(page.get_by_role("button", name="Sign in with a passkey")).to_be_visible()
     fits(page)
     enter_password(page, person(deployment))
@@ -118,7 +117,7 @@ def test_a_passkey_is_added_logs_in_and_is_removed(
     expect(panel.get_by_text("10 of 10 left")).to_be_visible()
     fits(page)
     secrets.remember(*(str(cookie["value"]) for cookie in page.context.cookies()))
-    log_out(page, office, width)
+    log_out(page, office, "phone")
     page.get_by_role("button", name="Sign in with a passkey").click()
     is_in(page)
     page.goto(f"{office}/account")
@@ -133,18 +132,17 @@ def test_a_passkey_is_added_logs_in_and_is_removed(
     fits(page)
     question.get_by_role("button", name="Remove").click()
     expect(panel.get_by_text("Your password alone logs you in.")).to_be_visible()
-    log_out(page, office, width)
+    log_out(page, office, "phone")
     page.get_by_role("button", name="Sign in with a passkey").click()
     expect(page.get_by_role("alert")).to_contain_text("This passkey was not accepted")
     fits(page)
 
 
-@pytest.mark.parametrize("width", WIDTHS)
 def test_an_app_is_set_up_and_its_codes_log_in(
-    open_page: OpenPage, deployment: Deployment, office: str, width: str
+    open_page: OpenPage, deployment: Deployment, office: str
 ) -> None:
     name = person(deployment)
-    page = visit(open_page, f"{office}/account", width)
+    page = visit(open_page, f"{office}/account", "phone")
     enter_password(page, name)
     panel = page.get_by_role("region", name="Sign-in and security")
     panel.get_by_role("button", name="Set up").click()
@@ -166,7 +164,7 @@ def test_an_app_is_set_up_and_its_codes_log_in(
     expect(panel.get_by_text("Set up just now")).to_be_visible()
     fits(page)
     secrets.remember(*(str(cookie["value"]) for cookie in page.context.cookies()))
-    log_out(page, office, width)
+    log_out(page, office, "phone")
 
     enter_password(page, name)
     field = page.get_by_label("Code of your authenticator app")
@@ -184,7 +182,7 @@ def test_an_app_is_set_up_and_its_codes_log_in(
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("heading", name="Rules", level=1)).to_be_visible()
     secrets.remember(*(str(cookie["value"]) for cookie in page.context.cookies()))
-    log_out(page, office, width)
+    log_out(page, office, "phone")
 
     enter_password(page, name)
     page.get_by_role("button", name="Use a recovery code").click()

@@ -4,11 +4,12 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Dialog, Page, Response, Route, expect
+from playwright.sync_api import Dialog, Page, Response, Route, StorageState, expect
 
 from tests.e2e.conftest import Deployment, OpenPage
 from tests.e2e.other_build import MARK, make_other_build
@@ -17,6 +18,12 @@ NEVER_IDLE = "window.requestIdleCallback = () => 0"
 """Prevents a page from loading its parts ahead."""
 NEW_CONNECTIONS = 10
 """So many in a row that reach the new santa-proxy: by then the one before it accepts none."""
+
+
+@pytest.fixture
+def logged_in(open_page: OpenPage, session: StorageState) -> OpenPage:
+    """Return a function that opens a page in a browser that has read nothing before."""
+    return partial(open_page, storage_state=session)
 
 
 @pytest.fixture

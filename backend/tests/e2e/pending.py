@@ -17,13 +17,11 @@ R = TypeVar("R")
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 OUTLIVES = "ping"
 """The kind of a request that a browser sends also after the page was left (sendBeacon)."""
-BUSY = "[...document.querySelectorAll('button[aria-busy=true]')].map((one) => one.textContent.trim())"
-"""The buttons whose change has begun; it may read something first."""
-_open: list["Changes"] = []
+_open: list["Pending"] = []
 
 
-class Changes:
-    """Those of one page."""
+class Pending:
+    """The unanswered changes of one page."""
 
     def __init__(self, page: Page) -> None:
         """Watch a page, and check before it is left."""
@@ -37,11 +35,13 @@ class Changes:
         _open.append(self)
 
     def expect_none(self, before: str) -> None:
-        """Fail when one has begun and has not ended."""
-        busy = self._page.evaluate(BUSY)  # by its answer, the browser has reported what it has sent
-        sent = [f"{one.method} {one.url}" for one in self._pending]
-        if busy or sent:
-            pytest.fail(f"{before} comes while {self._page.url} changes something: {busy} {sent}")
+        """Fail when one is sent and not answered."""
+        self._page.evaluate("null")  # by its answer, the browser has reported what it has sent
+        if self._pending:
+            sent = ", ".join(f"{one.method} {one.url}" for one in self._pending)
+            pytest.fail(
+                f"{before} comes before the answer to {sent}: wait for what {self._page.url} shows of it"
+            )
 
     def close(self) -> None:
         """Check no longer."""
