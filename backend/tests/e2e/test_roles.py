@@ -121,11 +121,7 @@ def test_an_operator_for_a_tag_sees_and_changes_only_what_has_the_tag(
         name = user(api, {"role": "operator", "tag": tag})
     visit = enter(open_page, name, "phone", "Machines")
     page = visit.page
-<<<<<<< HEAD
-    assert links(page, width) == ["Machines", "Rules", "Tags", "Changes", "Events", "Settings"]
-=======
-    assert links(page, "phone") == ["Machines", "Rules", "Tags", "Events", "Settings"]
->>>>>>> 3932503 (end-to-end tests: a page is loaded once for both widths, in a browser that has the files; flows are gone through once)
+    assert links(page, "phone") == ["Machines", "Rules", "Tags", "Changes", "Events", "Settings"]
     expect(page.get_by_text("inside.example")).to_be_visible()
     expect(page.get_by_text("outside.example")).to_have_count(0)
     page.goto("/rules")
