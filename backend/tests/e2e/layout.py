@@ -29,8 +29,10 @@ def fits(page: Page, passing: str = "") -> None:
     A flow is not gone through again for the other width: only what it shows differs.
     """
     own = page.viewport_size
-    assert (violations(page, passing), overflow(page)) == ([], 0), page.url
+    found = (violations(page, passing), overflow(page))
+    assert found == ([], 0), (page.url, found)
     page.set_viewport_size(WIDTHS["desktop" if own == WIDTHS["phone"] else "phone"])
-    assert (violations(page, passing, LOOKS[:1]), overflow(page)) == ([], 0), page.url
+    found = (violations(page, passing, LOOKS[:1]), overflow(page))
+    assert found == ([], 0), (page.url, found)
     if own:
         page.set_viewport_size(own)
