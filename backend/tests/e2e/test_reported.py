@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import OpenPage
+from tests.e2e.layout import WIDTHS, overflow
 from tests.support.santa_client import SimulatedMac
 
 NewMac = Callable[..., SimulatedMac]
@@ -92,6 +93,8 @@ def test_lists_show_what_cannot_be_seen(one: SimulatedMac, logged_in: OpenPage) 
         for text in texts:
             expect(page.locator("main").get_by_text(seen(text)).first).to_be_attached()
         assert bare(page) == [], path
+        page.set_viewport_size(WIDTHS["phone"])
+        assert overflow(page) == 0, path
 
 
 def test_a_machine_and_its_dialogs_show_what_cannot_be_seen(one: SimulatedMac, logged_in: OpenPage) -> None:
