@@ -23,8 +23,13 @@ LOOK = """async (rules) => {
 times as long.
 """
 
-SETTLE = "Promise.allSettled(document.getAnimations().map((one) => one.finished)).then(() => null)"
-"""Waits for animations; one may be canceled when its element is removed."""
+SETTLE = """() => {
+    for (const one of document.getAnimations())
+        if (Number.isFinite(one.effect?.getComputedTiming().endTime)) one.finish();
+}"""
+"""Brings animations to their end, except those without one. Waiting for it may take for ever: a browser that
+draws nothing lets none go on.
+"""
 
 
 Look = tuple[Literal["light", "dark"], list[str], str]
