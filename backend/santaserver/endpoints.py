@@ -44,7 +44,7 @@ from santaserver.users.setup_router import router as setup
 
 @cache
 def endpoints() -> list[BaseRoute]:
-    """Return them; collected once for each process, for FastAPI takes longer over that than over the rest."""
+    """Return them; built once per process, because that takes most of the time of `create_app`."""
     rest = APIRouter(
         prefix=API,
         redirect_slashes=False,

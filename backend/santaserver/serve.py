@@ -155,7 +155,7 @@ def make_server(app: object, on_ready: Callable[[], None]) -> "Server":
                 return
             for listening in sockets or []:
                 listening.close()
-            await self.lifespan.shutdown()  # uvicorn's own waits for a tenth of a second before
+            await self.lifespan.shutdown()  # uvicorn's shutdown would first sleep for 0.1 s
 
     return DrainingServer(
         Config(

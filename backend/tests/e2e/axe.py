@@ -27,8 +27,8 @@ SETTLE = """() => {
     for (const one of document.getAnimations())
         if (Number.isFinite(one.effect?.getComputedTiming().endTime)) one.finish();
 }"""
-"""Brings animations to their end, except those without one. Waiting for it may take for ever: a browser that
-draws nothing lets none go on.
+"""Brings animations to their end, except those without one. Waiting for the end could take forever: in a
+browser that draws nothing, no animation advances.
 """
 
 

@@ -22,7 +22,7 @@ def rules_of_writers(writers: list[Writer]) -> list[str]:
 
 
 def rule_sets(machines: list[Machine], reference: SimulatedMac, writers: list[Writer]) -> list[str]:
-    """Return each Mac whose rules are not those that were written: one gets all of them anew."""
+    """Return each Mac with wrong rules; the reference is a Mac that downloads the whole set again."""
     for machine in machines:
         machine.mac.sync()
     reference.wipe()

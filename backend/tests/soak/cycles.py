@@ -129,7 +129,7 @@ class Soak:
     def _suffer(self, fault: Fault) -> None:
         self.journal.fault = fault.name
         begun = time.monotonic()
-        mended = fault.happen(Scene(self.system, self.journal, self.chance))
+        fault_ended = fault.happen(Scene(self.system, self.journal, self.chance))
         deadline = time.monotonic() + PATIENCE
         ready = self.system.until_ready(INSTANCES, PATIENCE)
         if not ready:
@@ -138,7 +138,7 @@ class Soak:
         while (now := time.monotonic()) < min(deadline, max(calm_since, self.journal.last_problem()) + CALM):
             time.sleep(min(0.05, deadline - now))
         self.seen.windows.append(
-            Window(fault.name, fault.explains, fault.limit, begun, mended, time.monotonic())
+            Window(fault.name, fault.explains, fault.limit, begun, fault_ended, time.monotonic())
         )
         self.journal.fault = ""
 

@@ -34,7 +34,7 @@ class Window:
     limit: float
     """Seconds that the server may take to recover."""
     begun: float
-    mended: float
+    fault_ended: float
     ended: float
 
     def brought(self, problem: Problem) -> bool:
@@ -44,7 +44,7 @@ class Window:
     def recovery(self, problems: Sequence[Problem]) -> float:
         """Return the seconds from the end of its cause to the end of the last problem that it explains."""
         mine = [one.ended for one in problems if self.brought(one) and self.covers(one)]
-        return max([0.0, *(ended - self.mended for ended in mine)])
+        return max([0.0, *(ended - self.fault_ended for ended in mine)])
 
     def covers(self, problem: Problem) -> bool:
         """Tell whether it may bring such a problem."""

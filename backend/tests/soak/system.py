@@ -151,7 +151,7 @@ class System:
         return time.monotonic()
 
     def held(self) -> dict[str, Held]:
-        """Return what each of our processes holds, once nothing of it goes away by itself."""
+        """Return what each of our processes holds, once that no longer shrinks."""
         return at_rest(lambda: {part.label: held_by(part.pid) for part in self.parts(*OURS)}, 0.5)
 
 

@@ -12,9 +12,9 @@ SETTLED = 12
 """Points of a run; a third of them warms up."""
 
 
-def window(begun: float, mended: float, ended: float, *explains: str, limit: float = 1.0) -> Window:
+def window(begun: float, fault_ended: float, ended: float, *explains: str, limit: float = 1.0) -> Window:
     """Return the window of a fault."""
-    return Window("fault", frozenset(explains), limit, begun, mended, ended)
+    return Window("fault", frozenset(explains), limit, begun, fault_ended, ended)
 
 
 def problem(begun: float, ended: float, kind: str) -> Problem:
